@@ -1,0 +1,534 @@
+"""The use cases, in the order things happen: a message comes in, replies go out; a minute passes, questions go out.
+
+Every turn reads once, decides, writes once and speaks. What is said is written in the same transaction as what was learned,
+so that a crash loses neither.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from random import Random
+from typing import Protocol
+from uuid import uuid4
+from weakref import WeakValueDictionary
+
+import structlog
+
+from bot import commands, days, interviews, phrases, reviews
+from bot.content import Library, Question, Rubric
+from bot.messages import Address, Message, Reply
+from bot.model import Asked, Attempt, Changes, Fate, Learner, Memory, Occasion, Practised
+from bot.outbox import Lane, Owed
+from bot.ports import Grader, Store
+
+DEFAULT_MINUTE = 9 * 60
+AGAIN = timedelta(seconds=3)
+"""Within this time a second /next is the same tap once more."""
+
+GLANCE = timedelta(seconds=2)
+"""Nobody reads a follow-up that came by itself, and replies to it, faster than this."""
+
+log = structlog.get_logger("coach")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message with everything that is needed to decide about it."""
+
+    message: Message
+    learner: Learner
+    memory: Memory
+    argument: str
+    now: datetime
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a turn decided: what to say and what to write."""
+
+    replies: tuple[Reply, ...]
+    learner: Learner | None = None
+    asked: tuple[Asked, ...] = ()
+    attempt: Attempt | None = None
+    practised: Practised | None = None
+
+
+class _Handler(Protocol):
+    def __call__(self, turn: Turn) -> Awaitable[Outcome]: ...
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _new_id() -> str:
+    return uuid4().hex[:12]
+
+
+class Coach:
+    """The engine. `handle` and `deliver_due` are its two verbs; `compose` words a delivery when it is about to be sent."""
+
+    def __init__(
+        self,
+        store: Store,
+        library: Library,
+        grader: Grader,
+        *,
+        now: Callable[[], datetime] = _now,
+        rng: Random | None = None,
+        new_id: Callable[[], str] = _new_id,
+        on_owed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_owed` is called whenever messages were written that wait to be sent."""
+        self._store = store
+        self._library = library
+        self._grader = grader
+        self._now = now
+        self._rng = rng or Random()
+        self._new_id = new_id
+        self.on_owed = on_owed
+        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+        self._handlers: dict[str, _Handler] = {
+            "start": self._start, "next": self._next, "hint": self._hint, "skip": self._skip, "answer": self._answer,
+            "daily": self._daily, "pause": self._pause, "resume": self._resume, "topics": self._topics,
+            "progress": self._progress, "streak": self._streak, "settings": self._settings, "help": self._help,
+            "cancel": self._cancel, "deeper": self._deeper, "zone": self._zone, "track": self._track, "level": self._level,
+            "redo": self._next,
+        }  # fmt: skip
+
+    # ------------------------------------------------------------------------------------------ a message
+
+    async def handle(self, message: Message) -> tuple[Reply, ...]:
+        """What the coach says to `message`; nothing where the same message was handled before.
+
+        The replies are owed (written to the outbox) when this returns. Raises StoreError where nothing could be read or
+        written: then nothing has happened, and the message may be handled again.
+        """
+        async with self._one_at_a_time(message.address):
+            if await self._store.done(message.address.platform, message.key):
+                return ()
+            memory = await self._store.recall(message.address)
+            now = max(self._now(), message.at)
+            outcome = await self._decide(message, memory, now)
+            learner = outcome.learner
+            who = learner.id if learner else memory.learner.id if memory.learner else ""
+            owed = [
+                Owed(f"reply:{message.address.platform}:{message.key}:{number}", message.address, Lane.REPLY, "reply", reply, who)
+                for number, reply in enumerate(outcome.replies)
+            ]
+            changes = Changes(learner, outcome.asked, outcome.attempt, outcome.practised)
+            recorded = await self._store.record(message.key, message.address, changes, owed, now)
+        if not recorded:
+            return ()
+        if owed:
+            self.on_owed()
+        return outcome.replies
+
+    def _one_at_a_time(self, address: Address) -> AbstractAsyncContextManager[None]:
+        key = (address.platform, address.user)
+        lock = self._locks.get(key)
+        if lock is None:
+            lock = self._locks[key] = asyncio.Lock()
+        return lock
+
+    async def _decide(self, message: Message, memory: Memory, now: datetime) -> Outcome:
+        known = memory.learner
+        learner = known or Learner(self._new_id(), now, message.address, minute=DEFAULT_MINUTE)
+        if message.private:
+            learner = replace(learner, home=message.address)
+        if not learner.reachable:
+            learner = self._scheduled(replace(learner, reachable=True), now)
+        turn = Turn(message, learner, memory, "", now, known is None)
+        outcome = await self._dispatch(turn)
+        if outcome.learner is None and (learner != known):
+            outcome = replace(outcome, learner=self._scheduled(learner, now) if known is None else learner)
+        return outcome
+
+    async def _dispatch(self, turn: Turn) -> Outcome:
+        text = commands.clean(turn.message.text)
+        if not text:
+            return Outcome((phrases.not_text(turn.message.other) if turn.message.other else phrases.no_words(),))
+        meaning = commands.understand(text)
+        if isinstance(meaning, commands.Unknown):
+            return Outcome((phrases.unknown(meaning.name, meaning.meant),))
+        if isinstance(meaning, commands.Called):
+            if meaning.name == "start" and not turn.message.private:
+                return Outcome((phrases.in_private("start"),))
+            return await self._handlers[meaning.name](replace(turn, argument=meaning.argument))
+        if turn.learner.expecting:
+            return await self._typed_setting(turn, text)
+        if turn.new:
+            return await self._start(turn) if turn.message.private else Outcome((phrases.nothing_open(),))
+        return await self._reply(turn, text)
+
+    # ------------------------------------------------------------------------------------------ set-up
+
+    async def _start(self, turn: Turn) -> Outcome:
+        learner = self._scheduled(replace(turn.learner, expecting="zone"), turn.now)
+        return Outcome((phrases.welcome(likely_zones(turn.message.language)),), learner)
+
+    async def _typed_setting(self, turn: Turn, text: str) -> Outcome:
+        step = turn.learner.expecting
+        if step == "zone":
+            return await self._zone(replace(turn, argument=text))
+        if step == "time":
+            return await self._daily(replace(turn, argument=text))
+        return await self._track(turn) if step == "tracks" else await self._level(replace(turn, argument=text))
+
+    async def _zone(self, turn: Turn) -> Outcome:
+        if not turn.argument:
+            return Outcome(
+                (phrases.pick_zone(likely_zones(turn.message.language), ""),), replace(turn.learner, expecting=turn.learner.expecting or "zone")
+            )
+        zones = days.find_zones(turn.argument, turn.now)
+        if len(zones) != 1:
+            return Outcome((phrases.pick_zone(zones, turn.argument),))
+        setting_up = turn.learner.expecting == "zone" and turn.memory.open is None and not turn.memory.past
+        learner = self._scheduled(replace(turn.learner, zone=zones[0], expecting="time" if setting_up else ""), turn.now)
+        if setting_up:
+            return Outcome((phrases.ask_time(learner, turn.now),), learner)
+        return Outcome((phrases.zone_set(learner, turn.now),), learner)
+
+    async def _daily(self, turn: Turn) -> Outcome:
+        setting_up = turn.learner.expecting == "time"
+        if not turn.argument:
+            return Outcome((phrases.ask_time(turn.learner, turn.now),))
+        learner = replace(turn.learner, expecting="tracks" if setting_up else "")
+        if turn.argument.lower() in ("off", "no", "never", "stop", "none"):
+            learner = replace(learner, minute=None)
+        else:
+            minute, place = _time_and_place(turn.argument)
+            if minute is None:
+                return Outcome((phrases.daily_unclear(),))
+            learner = replace(learner, minute=minute)
+            if place:
+                zones = days.find_zones(place, turn.now)
+                if len(zones) != 1:
+                    learner = self._scheduled(replace(learner, expecting=turn.learner.expecting), turn.now)
+                    return Outcome((phrases.daily_set(learner, turn.now), phrases.pick_zone(zones, place)), learner)
+                learner = replace(learner, zone=zones[0])
+        learner = self._scheduled(learner, turn.now)
+        if setting_up:
+            return Outcome((phrases.ask_tracks(self._library),), learner)
+        return Outcome((phrases.daily_set(learner, turn.now),), learner)
+
+    async def _track(self, turn: Turn) -> Outcome:
+        words = turn.argument.lower().split()
+        known = self._library.syllabus.tracks
+        chosen = frozenset(word for word in words if word in known)
+        if not chosen and "all" not in words:
+            return Outcome((phrases.ask_tracks(self._library),))
+        setting_up = turn.learner.expecting == "tracks"
+        learner = replace(turn.learner, tracks=chosen)
+        if setting_up and words[-1].isdigit():
+            learner = replace(learner, level=_level(words[-1]) or learner.level, expecting="")
+            return self._ask_next(replace(turn, learner=learner))
+        if setting_up:
+            return Outcome((phrases.ask_level(),), replace(learner, expecting="level"))
+        return Outcome((phrases.tracks_set(learner, self._library),), learner)
+
+    async def _level(self, turn: Turn) -> Outcome:
+        level = _level(turn.argument)
+        if level is None:
+            return Outcome((phrases.ask_level() if not turn.argument else phrases.level_unclear(),))
+        learner = replace(turn.learner, level=level, expecting="")
+        if turn.learner.expecting == "level":
+            return self._ask_next(replace(turn, learner=learner))
+        return Outcome((phrases.level_set(learner),), learner)
+
+    async def _settings(self, turn: Turn) -> Outcome:
+        return Outcome((phrases.settings(turn.learner, self._library, turn.now),))
+
+    # ------------------------------------------------------------------------------------------ asking
+
+    async def _next(self, turn: Turn) -> Outcome:
+        opened = turn.memory.open
+        if not turn.argument and opened is not None and turn.now - opened.at < AGAIN:
+            return Outcome((phrases.already_asked(),))
+        turn = replace(turn, learner=replace(turn.learner, expecting=""))
+        if not turn.argument:
+            return self._ask_next(turn)
+        topic = self._named(turn.argument)
+        if topic is None:
+            return Outcome((phrases.no_such_topic(turn.argument, self._library),))
+        if isinstance(topic, Question):
+            return self._ask(turn, topic)
+        return self._ask_next(turn, topic)
+
+    def _named(self, name: str) -> Question | str | None:
+        """A question by its id or title, or a section; the nearest where the spelling is off."""
+        from rapidfuzz import fuzz, process, utils
+
+        wanted = name.strip().lower().replace(" ", "-")
+        if wanted in self._library.questions:
+            return self._library.questions[wanted]
+        sections = {id: f"{id} {self._library.syllabus.sections[id]}" for id in self._library.sections()}
+        if wanted in sections:
+            return wanted
+        titles = {one.id: one.title for one in self._library.questions.values()}
+        best: tuple[float, Question | str] | None = None
+        for names, scorer in ((sections, fuzz.token_set_ratio), (titles, fuzz.WRatio)):
+            for _, score, id in process.extract(name, names, scorer=scorer, processor=utils.default_process, limit=1, score_cutoff=80):
+                if best is None or score > best[0]:
+                    best = (score, id if names is sections else self._library.questions[id])
+        return best[1] if best else None
+
+    def _ask_next(self, turn: Turn, section: str = "") -> Outcome:
+        question = reviews.choose(self._library, turn.learner, turn.memory, turn.now, self._rng, section)
+        if question is None:
+            return Outcome((phrases.topics(self._library, turn.learner),), turn.learner)
+        return self._ask(turn, question)
+
+    def _ask(self, turn: Turn, question: Question, occasion: Occasion = Occasion.CHOSEN) -> Outcome:
+        asked = Asked(
+            self._new_id(), turn.learner.id, question.id, occasion, turn.now, reviews.wording(turn.memory, question)
+        )  # fmt: skip
+        learner = turn.learner if turn.learner != turn.memory.learner else None
+        if turn.new and learner is not None:
+            learner = self._scheduled(learner, turn.now)
+        return Outcome((phrases.question(asked, question, self._library),), learner, (*_closing(turn.memory, Fate.REPLACED), asked))
+
+    async def _hint(self, turn: Turn) -> Outcome:
+        opened = self._meant(turn)
+        if opened is None:
+            return Outcome((phrases.closed() if turn.argument else phrases.nothing_open(),))
+        question = self._library.questions.get(opened.question)
+        if opened.followup or question is None:
+            return Outcome((phrases.no_hint_for_follow_up(),))
+        if opened.hints >= len(question.hints):
+            return Outcome((phrases.no_more_hints(opened),))
+        given = replace(opened, hints=opened.hints + 1)
+        return Outcome((phrases.hint(given.hints, question.hints[given.hints - 1], given),), asked=(given,))
+
+    async def _skip(self, turn: Turn) -> Outcome:
+        opened = self._meant(turn)
+        if opened is None:
+            return Outcome((phrases.closed() if turn.argument else phrases.nothing_open(),))
+        return Outcome((phrases.skipped(),), asked=(replace(opened, fate=Fate.SKIPPED),))
+
+    async def _answer(self, turn: Turn) -> Outcome:
+        asked = self._meant(turn)
+        if asked is None and turn.argument:
+            asked = await self._store.asked(turn.learner.id, turn.argument)
+        if asked is None and not turn.argument:
+            last = await self._store.last_attempt(turn.learner.id)
+            asked = await self._store.asked(turn.learner.id, last.asked) if last else None
+        rubric = self._rubric(asked) if asked else None
+        if asked is None or rubric is None:
+            return Outcome((phrases.nothing_open(),))
+        closing = (replace(asked, fate=Fate.SHOWN),) if asked.fate is Fate.OPEN else ()
+        return Outcome((phrases.model_answer(rubric),), asked=closing)
+
+    def _meant(self, turn: Turn) -> Asked | None:
+        """The open question, if it is the one that a button was about."""
+        opened = turn.memory.open
+        return opened if opened is not None and turn.argument in ("", opened.id) else None
+
+    def _rubric(self, asked: Asked) -> Rubric | None:
+        question = self._library.questions.get(asked.question)
+        return question.followup(asked.followup) if question is not None and asked.followup else question
+
+    # ------------------------------------------------------------------------------------------ grading
+
+    async def _reply(self, turn: Turn, text: str) -> Outcome:
+        opened = turn.memory.open
+        rubric = self._rubric(opened) if opened else None
+        if opened is None or rubric is None:
+            return Outcome((phrases.nothing_open(),))
+        question = self._library.questions[opened.question]
+        if opened.followup and opened.occasion is Occasion.DAILY and turn.message.at < opened.at + GLANCE:
+            return Outcome((phrases.too_soon(),))
+        if not re.search(r"\w", text):
+            return Outcome((phrases.no_words(),))
+        if _gives_up(text):
+            return Outcome((phrases.give_up(opened),))
+        grade = await self._grader.grade(rubric, text)
+        attempt = Attempt(
+            self._new_id(), turn.learner.id, opened.id, question.id, opened.followup, text, turn.message.at, opened.hints, grade
+        )
+        deeper = None if opened.followup else interviews.follow_up(question, grade)
+        unasked = opened.occasion is Occasion.DAILY and not opened.followup and interviews.core_missing(question, grade)
+        title = "follow-up" if opened.followup else question.title
+        replies = [phrases.graded(attempt, rubric, title, deeper=deeper is not None and not unasked)]
+        asked = [replace(opened, fate=Fate.ANSWERED)]
+        if deeper is not None and unasked:
+            following = Asked(
+                self._new_id(), turn.learner.id, question.id, Occasion.DAILY, self._now(), followup=deeper.id, attempt=attempt.id
+            )
+            asked.append(following)
+            replies.append(phrases.follow_up(following, deeper))
+        return Outcome(tuple(replies), None, tuple(asked), attempt, Practised(turn.message.at, turn.learner.zone))
+
+    async def _deeper(self, turn: Turn) -> Outcome:
+        attempt = await (self._store.attempt(turn.learner.id, turn.argument) if turn.argument else self._store.last_attempt(turn.learner.id))
+        question = self._library.questions.get(attempt.question) if attempt else None
+        if attempt is None or question is None or attempt.followup:
+            return Outcome((phrases.no_follow_up(),))
+        opened = turn.memory.open
+        if opened is not None and opened.attempt == attempt.id:
+            return Outcome((phrases.follow_up_open(),))
+        following = interviews.follow_up(question, attempt.grade, await self._store.follow_ups_asked(attempt.id))
+        if following is None:
+            return Outcome((phrases.no_follow_up(),))
+        asked = Asked(
+            self._new_id(), turn.learner.id, question.id, Occasion.FOLLOWUP, turn.now, followup=following.id, attempt=attempt.id
+        )
+        return Outcome((phrases.follow_up(asked, following),), None, (*_closing(turn.memory, Fate.REPLACED), asked))
+
+    # ------------------------------------------------------------------------------------------ where one stands
+
+    async def _progress(self, turn: Turn) -> Outcome:
+        scored = [one for one in reviews.latest(turn.memory.past).values() if one.score is not None]
+        by_section: dict[str, list[int]] = {}
+        for one in scored:
+            question = self._library.questions.get(one.question)
+            if question is not None and one.score is not None:
+                by_section.setdefault(question.section, []).append(one.score)
+        titles = self._library.syllabus.sections
+        rows = [(titles[id], sum(found) / len(found), len(found)) for id in titles if (found := by_section.get(id))]
+        weakest = sorted(scored, key=lambda one: (one.score or 0, one.question))[:3]
+        names = [self._library.questions[one.question].title for one in weakest if (one.score or 0) < 80 and one.question in self._library.questions]
+        today = days.local_day(turn.now, turn.learner.zone)
+        practised = days.days_practised(turn.memory.practised)
+        return Outcome((phrases.progress(len(turn.memory.past), rows, days.streak(practised, today), names),))
+
+    async def _streak(self, turn: Turn) -> Outcome:
+        today = days.local_day(turn.now, turn.learner.zone)
+        practised = days.days_practised(turn.memory.practised)
+        return Outcome((phrases.streak(days.streak(practised, today), days.longest_streak(practised), today in practised),))
+
+    async def _topics(self, turn: Turn) -> Outcome:
+        return Outcome((phrases.topics(self._library, turn.learner),))
+
+    async def _help(self, turn: Turn) -> Outcome:
+        return Outcome((phrases.help(),))
+
+    # ------------------------------------------------------------------------------------------ resting
+
+    async def _pause(self, turn: Turn) -> Outcome:
+        today = days.local_day(turn.now, turn.learner.zone)
+        until = date.max
+        if turn.argument:
+            match = re.fullmatch(r"(\d{1,3})\s*(?:d|days?)?", turn.argument.lower())
+            if match is None or not 1 <= int(match.group(1)) <= 365:
+                return Outcome((phrases.pause_unclear(),))
+            until = today + timedelta(days=int(match.group(1)))
+        learner = self._scheduled(replace(turn.learner, paused_until=until), turn.now)
+        return Outcome((phrases.paused(until, today),), learner)
+
+    async def _resume(self, turn: Turn) -> Outcome:
+        learner = self._scheduled(replace(turn.learner, paused_until=None), turn.now)
+        return Outcome((phrases.resumed(learner, turn.now),), learner)
+
+    async def _cancel(self, turn: Turn) -> Outcome:
+        if turn.learner.expecting:
+            return Outcome((phrases.cancelled("setup"),), self._scheduled(replace(turn.learner, expecting=""), turn.now))
+        opened = turn.memory.open
+        if opened is None:
+            return Outcome((phrases.nothing_to_cancel(),))
+        return Outcome((phrases.cancelled("followup" if opened.followup else "question"),), asked=_closing(turn.memory, Fate.CANCELLED))
+
+    def _scheduled(self, learner: Learner, now: datetime) -> Learner:
+        """The learner with the next due time that follows from their settings."""
+        if learner.minute is None or not learner.reachable or learner.paused_until == date.max:
+            return replace(learner, next_due_at=None)
+        last_day_off = learner.paused_until - timedelta(days=1) if learner.paused_until else None
+        return replace(learner, next_due_at=days.next_due(learner.minute, learner.zone, now, after_day=last_day_off))
+
+    # ------------------------------------------------------------------------------------------ a minute
+
+    async def deliver_due(self, platforms: Sequence[str], *, batch: int = 50) -> int:
+        """Owes the daily question to every learner on `platforms` whose time has come; returns how many were due."""
+        total = 0
+        while True:
+            count = await self._store.claim_due(platforms, self._now(), batch)
+            total += count
+            if count:
+                self.on_owed()
+            if count < batch:
+                return total
+            await asyncio.sleep(0)
+
+    async def compose(self, owed: Owed) -> Reply | None:
+        """Words a delivery that is about to be sent; None where it is no longer wanted (paused, or its day is over)."""
+        async with self._one_at_a_time(owed.address):
+            memory = await self._store.recall_learner(owed.learner)
+            now = self._now()
+            learner = memory.learner
+            reply, changes = None, Changes()
+            if learner is not None and self._wanted(owed, learner, now):
+                question = reviews.choose(self._library, learner, memory, now, self._rng)
+                if question is not None:
+                    turn = Turn(Message(owed.key, owed.address, "", now), learner, memory, "", now, False)
+                    outcome = self._ask(turn, question, Occasion.DAILY)
+                    learner = replace(learner, paused_until=None, expecting="")
+                    reply, changes = outcome.replies[0], Changes(learner, outcome.asked)
+            await self._store.composed(owed, reply, changes, now)
+        return reply
+
+    def _wanted(self, owed: Owed, learner: Learner, now: datetime) -> bool:
+        today = days.local_day(now, learner.zone)
+        if learner.minute is None or not learner.reachable:
+            return False
+        if learner.paused_until is not None and today < learner.paused_until:
+            return False
+        return owed.about == today.isoformat()
+
+
+def _closing(memory: Memory, fate: Fate) -> tuple[Asked, ...]:
+    return (replace(memory.open, fate=fate),) if memory.open is not None else ()
+
+
+def _level(text: str) -> int | None:
+    text = text.strip().lower()
+    if text in {"1", "2", "3", "4", "5"}:
+        return int(text)
+    return next((number for number, name in phrases.LEVELS.items() if name.lower() == text), None)
+
+
+def _time_and_place(text: str) -> tuple[int | None, str]:
+    """"7:30 pm Berlin" as (1170, "Berlin"); the minute is None where no time begins the text."""
+    words = text.replace("@", " ").split()
+    if words and words[0].lower() == "at":
+        words = words[1:]
+    for count in (2, 1):
+        minute = days.minute_of(" ".join(words[:count])) if len(words) >= count else None
+        if minute is not None:
+            place = " ".join(words[count:])
+            return minute, place.removeprefix("in ").strip()
+    return None, ""
+
+
+_GIVING_UP = re.compile(
+    r"(?:i\s+)?(?:really\s+)?(?:do\s*n[o']?t|dont|don\u2019t|do not|have no)\s+(?:know|idea|clue)(?:\s+(?:this|that|it|sorry))?|idk|no\s+(?:idea|clue)|pass|\?+|dunno|not sure",
+    re.IGNORECASE,
+)
+
+
+def _gives_up(text: str) -> bool:
+    return _GIVING_UP.fullmatch(text.strip(" .!,")) is not None
+
+
+_ZONES_BY_LANGUAGE: dict[str, tuple[str, ...]] = {
+    "de": ("Europe/Berlin", "Europe/Vienna", "Europe/Zurich"), "fr": ("Europe/Paris", "Europe/Brussels", "America/Toronto"),
+    "es": ("Europe/Madrid", "America/Mexico_City", "America/Bogota", "America/Argentina/Buenos_Aires"), "it": ("Europe/Rome",),
+    "pt": ("Europe/Lisbon", "America/Sao_Paulo"), "pt-br": ("America/Sao_Paulo",), "nl": ("Europe/Amsterdam",), "pl": ("Europe/Warsaw",),
+    "ru": ("Europe/Moscow", "Asia/Yekaterinburg", "Asia/Almaty"), "uk": ("Europe/Kyiv",), "tr": ("Europe/Istanbul",), "hi": ("Asia/Kolkata",),
+    "ar": ("Asia/Dubai", "Asia/Riyadh", "Africa/Cairo"), "he": ("Asia/Jerusalem",), "fa": ("Asia/Tehran",), "id": ("Asia/Jakarta",),
+    "ja": ("Asia/Tokyo",), "ko": ("Asia/Seoul",), "zh": ("Asia/Shanghai", "Asia/Taipei", "Asia/Singapore"), "vi": ("Asia/Ho_Chi_Minh",),
+    "en-gb": ("Europe/London",), "en-in": ("Asia/Kolkata",), "en-au": ("Australia/Sydney",), "sv": ("Europe/Stockholm",), "cs": ("Europe/Prague",),
+}  # fmt: skip
+_ANYWHERE = ("Europe/London", "America/New_York", "America/Los_Angeles", "Asia/Kolkata", "Europe/Berlin", "UTC")
+
+
+def likely_zones(language: str) -> tuple[str, ...]:
+    """Up to six zones in which a person with this language (IETF tag) may live."""
+    tag = language.lower()
+    near = _ZONES_BY_LANGUAGE.get(tag) or _ZONES_BY_LANGUAGE.get(tag.split("-")[0], ())
+    return tuple(dict.fromkeys((*near, *_ANYWHERE)))[:6]

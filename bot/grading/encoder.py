@@ -1,0 +1,432 @@
+"""Sentence vectors and sentence-pair judgements from a small BERT, in numpy alone.
+
+It refuses to depend on chance: a text gets the same bits whatever else is encoded with it, because every matrix product
+with the weights is made exact. Weights are whole numbers of at most 127 times one factor per row, activations are rounded
+to whole numbers, and their scale is chosen so that (Cauchy-Schwarz) no partial sum can pass 2^24, below which float32 adds
+whole numbers without rounding, in any order. What remains (attention) is computed for each text alone.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import unicodedata
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Encoder", "Pieces", "WeightsError"]
+
+Floats = NDArray[np.float32]
+Whole8 = NDArray[np.int8]
+
+FORMAT = 1
+"""Version of the weights file that this code reads."""
+
+EXACT = 2.0**24
+"""Whole numbers up to here are exact in float32 (24 bits of significand, IEEE 754)."""
+
+TOGETHER = 512
+"""Tokens that go through a layer at once, at most (a longer text goes alone): bounds memory, changes no result."""
+
+TILE = 128
+"""Rows of the wide middle of a layer that are handled at once: keeps them in the processor's cache."""
+
+
+class WeightsError(ValueError):
+    """The weights file is missing, damaged, or of another version."""
+
+
+# --------------------------------------------------------------------------------------------------------- word pieces
+
+
+class Pieces:
+    """Text to token ids, as BERT's uncased WordPiece does it.
+
+    Names of special tokens written in a text ("[SEP]") are ordinary characters here, so a text cannot forge a border.
+    """
+
+    LONGEST_WORD = 100  # characters; a longer word is unknown (as in BERT)
+
+    def __init__(self, vocabulary: Sequence[str]) -> None:
+        """`vocabulary`: the pieces in the order of their ids."""
+        self._ids = {piece: number for number, piece in enumerate(vocabulary)}
+        self._known: dict[str, tuple[int, ...]] = {}
+        try:
+            self.unknown, self.start, self.end = (self._ids[name] for name in ("[UNK]", "[CLS]", "[SEP]"))
+        except KeyError as missing:
+            raise WeightsError(f"the vocabulary has no {missing}") from None
+
+    def __call__(self, text: str) -> list[int]:
+        """Token ids of `text`, without the tokens that mark its start and end. No limit of length."""
+        ids: list[int] = []
+        for word in _words(text):
+            found = self._known.get(word)
+            if found is None:
+                found = self._split(word)
+                if len(self._known) < 20_000:
+                    self._known[word] = found
+            ids.extend(found)
+        return ids
+
+    def _split(self, word: str) -> tuple[int, ...]:
+        if len(word) > self.LONGEST_WORD:
+            return (self.unknown,)
+        ids: list[int] = []
+        start = 0
+        while start < len(word):
+            for stop in range(len(word), start, -1):
+                found = self._ids.get(word[start:stop] if start == 0 else "##" + word[start:stop])
+                if found is not None:
+                    break
+            else:
+                return (self.unknown,)
+            ids.append(found)
+            start = stop
+        return tuple(ids)
+
+
+def _words(text: str) -> Iterator[str]:
+    """Lower-case words and single punctuation marks, without accents."""
+    cleaned: list[str] = []
+    for char in text:
+        code = ord(char)
+        if char in "\t\n\r":
+            cleaned.append(" ")
+        elif code == 0 or code == 0xFFFD or unicodedata.category(char) in ("Cc", "Cf", "Co", "Cs"):
+            continue
+        elif char.isspace():
+            cleaned.append(" ")
+        elif _is_ideograph(code):
+            cleaned.append(f" {char} ")
+        else:
+            cleaned.append(char)
+    bare = (char for char in unicodedata.normalize("NFD", "".join(cleaned)) if unicodedata.category(char) != "Mn")
+    word: list[str] = []
+    for char in "".join(char.lower() for char in bare):  # letter by letter: no final sigma
+        if char.isspace():
+            if word:
+                yield "".join(word)
+                word = []
+        elif _is_punctuation(char):
+            if word:
+                yield "".join(word)
+                word = []
+            yield char
+        else:
+            word.append(char)
+    if word:
+        yield "".join(word)
+
+
+def _is_ideograph(code: int) -> bool:
+    return (
+        0x4E00 <= code <= 0x9FFF
+        or 0x3400 <= code <= 0x4DBF
+        or 0xF900 <= code <= 0xFAFF
+        or 0x20000 <= code <= 0x2A6DF
+        or 0x2A700 <= code <= 0x2CEAF
+        or 0x2F800 <= code <= 0x2FA1F
+    )
+
+
+def _is_punctuation(char: str) -> bool:
+    code = ord(char)
+    if code < 128:
+        return 33 <= code <= 47 or 58 <= code <= 64 or 91 <= code <= 96 or 123 <= code <= 126
+    return unicodedata.category(char).startswith("P")
+
+
+# ----------------------------------------------------------------------------------------------------------- arithmetic
+
+
+@dataclass(frozen=True)
+class _Product:
+    """x -> x W + b with whole-number weights, exact before the factors are put back."""
+
+    whole: Floats  # [inputs, outputs]: whole numbers, -127..127, held as float32 for BLAS
+    factors: Floats  # [outputs]
+    bias: Floats  # [outputs]
+    reach: float  # the largest norm that a row of whole-number inputs may have
+
+    @classmethod
+    def of(cls, whole: Whole8, factors: Floats, bias: Floats) -> _Product:
+        weights = np.ascontiguousarray(whole.T, dtype=np.float32)
+        norm = math.sqrt(float(np.max(np.sum(np.square(whole, dtype=np.int32), axis=1, dtype=np.int64))))
+        # rounding moves each input by at most 1/2, so the norm by at most sqrt(inputs)/2; 0.999 covers float32's own error
+        reach = 0.999 * EXACT / max(norm, 1.0) - math.sqrt(weights.shape[0]) / 2
+        return cls(weights, np.ascontiguousarray(factors), np.ascontiguousarray(bias), reach)
+
+    def __call__(self, rows: Floats) -> Floats:
+        size = np.sqrt(np.sum(rows * rows, axis=1, keepdims=True))
+        np.maximum(size, np.float32(1e-20), out=size)
+        whole = rows * (np.float32(self.reach) / size)
+        np.rint(whole, out=whole)
+        made: Floats = whole @ self.whole
+        made *= size / np.float32(self.reach)
+        made *= self.factors
+        made += self.bias
+        return made
+
+
+def _gelu(x: Floats) -> Floats:
+    """x times the normal distribution function of x, to 1e-6 for |x| < 4.2 (a rational fit; numpy has no erf)."""
+    near = np.clip(x, np.float32(-4.2), np.float32(4.2))
+    square = near * near
+    top = square * np.float32(3.4586599263e-05)
+    top += np.float32(3.8655431358e-03)
+    top *= square
+    top += np.float32(2.6822710267e-02)
+    top *= square
+    top += np.float32(0.39895017638)
+    top *= near
+    under = square * np.float32(1.1937043484e-03)
+    under += np.float32(2.3605273788e-02)
+    under *= square
+    under += np.float32(0.23396912111)
+    under *= square
+    under += np.float32(1.0)
+    top /= under
+    top += np.float32(0.5)
+    top *= x
+    return top
+
+
+def _normalise(rows: Floats, gain_and_shift: Floats) -> Floats:
+    """BERT's layer normalisation (epsilon 1e-12), in place."""
+    width = np.float32(rows.shape[1])
+    rows -= np.sum(rows, axis=1, keepdims=True) / width
+    spread = np.sqrt(np.sum(rows * rows, axis=1, keepdims=True) / width + np.float32(1e-12))
+    rows /= spread
+    rows *= gain_and_shift[0]
+    rows += gain_and_shift[1]
+    return rows
+
+
+@dataclass(frozen=True)
+class _Layer:
+    heads: int
+    qkv: _Product
+    out: _Product
+    up: _Product
+    down: _Product
+    norm1: Floats  # [2, width]: gain, shift
+    norm2: Floats
+
+    def __call__(self, rows: Floats, borders: Sequence[tuple[int, int]]) -> Floats:
+        mixed = self.qkv(rows)
+        seen = np.empty_like(rows)
+        width = rows.shape[1]
+        for start, stop in borders:  # each text alone: its shapes, and so its bits, depend on nothing else
+            parts = mixed[start:stop].reshape(stop - start, 3, self.heads, width // self.heads)
+            query, key, value = np.ascontiguousarray(parts.transpose(1, 2, 0, 3))
+            scores = query @ key.transpose(0, 2, 1)
+            scores -= scores.max(axis=-1, keepdims=True)
+            np.exp(scores, out=scores)
+            scores /= scores.sum(axis=-1, keepdims=True)
+            seen[start:stop] = (scores @ value).transpose(1, 0, 2).reshape(stop - start, width)
+        middle = self.out(seen)
+        middle += rows
+        _normalise(middle, self.norm1)
+        made = np.empty_like(rows)
+        for start in range(0, len(rows), TILE):
+            tile = slice(start, start + TILE)
+            made[tile] = self.down(_gelu(self.up(middle[tile])))
+        made += middle
+        return _normalise(made, self.norm2)
+
+
+# -------------------------------------------------------------------------------------------------------------- encoder
+
+
+class Encoder:
+    """A small BERT read from one weights file: vectors of texts, and judgements of pairs where the file has them.
+
+    Not changed by use, but for a memory of words already split; calls from several threads are safe.
+    """
+
+    def __init__(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """`arrays`: what the weights file holds, by name (see `bot.grading.training`)."""
+        try:
+            about = json.loads(bytes(np.asarray(arrays["about"], dtype=np.uint8)))
+            if about.get("format") != FORMAT:
+                raise WeightsError(f"the weights are of format {about.get('format')}, this program reads {FORMAT}")
+            self.about: dict[str, object] = about
+            heads = int(about["heads"])
+            self.longest = int(about["longest"])
+            self.labels: tuple[str, ...] = tuple(about.get("labels", ()))
+            self.pieces = Pieces(bytes(np.asarray(arrays["vocabulary"], dtype=np.uint8)).decode().split("\n"))
+            self._words: Whole8 = np.asarray(arrays["words"], dtype=np.int8)
+            self._word_factors = _floats(arrays["words.factors"])
+            self._positions = _floats(arrays["positions"])
+            self._types = _floats(arrays["types"])
+            self._text_norm = _floats(arrays["text.norm"])
+            self._text = _layers(arrays, "text", int(about["text_layers"]), heads)
+            pair_layers = int(about.get("pair_layers", 0))
+            self._pair = _layers(arrays, "pair", pair_layers, heads)
+            self._pair_norm = _floats(arrays["pair.norm"]) if pair_layers else self._text_norm
+            self._pair_types = _floats(arrays["pair.types"]) if pair_layers else self._types
+            self._head = _floats(arrays["pair.head"]) if pair_layers else None
+            self._head_bias = _floats(arrays["pair.head.bias"]) if pair_layers else None
+        except (KeyError, UnicodeDecodeError, json.JSONDecodeError) as problem:
+            raise WeightsError(f"the weights file is damaged: {problem}") from problem
+        self.width = int(self._words.shape[1])
+
+    @classmethod
+    def load(cls, path: Path | str) -> Encoder:
+        """Read a weights file. Raises WeightsError, in words that say which file."""
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return cls(arrays)
+        except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as problem:
+            raise WeightsError(f"cannot read the encoder's weights at {path}: {problem}") from problem
+
+    def vectors(self, texts: Sequence[str]) -> Floats:
+        """One row of length 1 per text, [len(texts), width]; the product of two rows is their cosine, -1..1.
+
+        A text beyond `longest` tokens (256, about 190 words) is cut there. An empty text has a vector too.
+        """
+        rows = [self._framed(self.pieces(text)) for text in texts]
+        made = np.empty((len(rows), self.width), dtype=np.float32)
+        for group in _groups([len(row) for row in rows]):
+            borders, ids = _packed([rows[number] for number in group])
+            states = self._embed(ids, borders, np.zeros(len(ids), dtype=np.intp), self._types, self._text_norm)
+            for layer in self._text:
+                states = layer(states, borders)
+            for number, (start, stop) in zip(group, borders, strict=True):
+                made[number] = _unit(states[start:stop].sum(axis=0))
+        return made
+
+    def parts(self, parts: Sequence[str], windows: Sequence[tuple[int, int]]) -> Floats:
+        """Vectors of windows of a text that is encoded once, whole: [len(windows), width], rows of length 1.
+
+        `parts` are the text in order (clauses, say); a window (first, stop) pools the tokens of parts[first:stop]. Cheaper
+        than `vectors` for windows that overlap, and each window has seen its surroundings. A window wholly beyond the cut
+        at `longest` tokens is a row of zeros.
+        """
+        split = [self.pieces(part) for part in parts]
+        ends = np.cumsum([0, *(len(part) for part in split)]) + 1
+        row = self._framed([number for part in split for number in part])
+        ids = np.asarray(row, dtype=np.intp)
+        borders = [(0, len(row))]
+        states = self._embed(ids, borders, np.zeros(len(ids), dtype=np.intp), self._types, self._text_norm)
+        for layer in self._text:
+            states = layer(states, borders)
+        made = np.zeros((len(windows), self.width), dtype=np.float32)
+        for number, (first, stop) in enumerate(windows):
+            start, end = int(ends[first]), min(int(ends[stop]), len(row) - 1)
+            if start < end:
+                made[number] = _unit(states[start:end].sum(axis=0))
+        return made
+
+    def pairs(self, pairs: Sequence[tuple[str, str]]) -> Floats:
+        """Judgements of pairs as logits, [len(pairs), len(labels)]; the columns are named by `labels`.
+
+        Raises WeightsError where the weights file has no judge of pairs (`labels` is empty then). Of a pair beyond
+        `longest` tokens the longer text is cut.
+        """
+        if self._head is None or self._head_bias is None:
+            raise WeightsError("the encoder's weights have no judge of pairs")
+        rows: list[list[int]] = []
+        seconds: list[int] = []
+        for one, other in pairs:
+            a, b = self.pieces(one), self.pieces(other)
+            while len(a) + len(b) > self.longest - 3:
+                (a if len(a) > len(b) else b).pop()
+            rows.append([self.pieces.start, *a, self.pieces.end, *b, self.pieces.end])
+            seconds.append(len(a) + 2)
+        made = np.empty((len(rows), len(self.labels)), dtype=np.float32)
+        for group in _groups([len(row) for row in rows]):
+            borders, ids = _packed([rows[number] for number in group])
+            types = np.zeros(len(ids), dtype=np.intp)
+            for number, (start, stop) in zip(group, borders, strict=True):
+                types[start + seconds[number] : stop] = 1
+            states = self._embed(ids, borders, types, self._pair_types, self._pair_norm)
+            for layer in self._pair:
+                states = layer(states, borders)
+            for number, (start, stop) in zip(group, borders, strict=True):
+                middle = start + seconds[number]
+                features = np.concatenate(
+                    (
+                        states[start],
+                        states[start:middle].sum(axis=0) / np.float32(middle - start),
+                        states[middle:stop].sum(axis=0) / np.float32(stop - middle),
+                    )
+                )
+                made[number] = np.sum(self._head * features, axis=1) + self._head_bias
+        return made
+
+    def _framed(self, ids: list[int]) -> list[int]:
+        return [self.pieces.start, *ids[: self.longest - 2], self.pieces.end]
+
+    def _embed(
+        self,
+        ids: NDArray[np.intp],
+        borders: Sequence[tuple[int, int]],
+        types: NDArray[np.intp],
+        type_rows: Floats,
+        norm: Floats,
+    ) -> Floats:
+        states = self._words[ids].astype(np.float32)
+        states *= self._word_factors[ids][:, None]
+        for start, stop in borders:
+            states[start:stop] += self._positions[: stop - start]
+        states += type_rows[types]
+        return _normalise(states, norm)
+
+
+def _floats(array: NDArray[np.generic]) -> Floats:
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _layers(arrays: Mapping[str, NDArray[np.generic]], tower: str, count: int, heads: int) -> tuple[_Layer, ...]:
+    layers: list[_Layer] = []
+    for number in range(count):
+        name = f"{tower}.{number}"
+        products: list[_Product] = []
+        for part in ("qkv", "out", "up", "down"):
+            whole = np.asarray(arrays[f"{name}.{part}"], dtype=np.int8)
+            factors, bias = _floats(arrays[f"{name}.{part}.factors"]), _floats(arrays[f"{name}.{part}.bias"])
+            if part == "qkv":  # queries are divided by the root of a head's width once, here
+                width = whole.shape[1]
+                root = np.float32(1 / math.sqrt(width // heads))
+                factors, bias = factors.copy(), bias.copy()
+                factors[:width] *= root
+                bias[:width] *= root
+            products.append(_Product.of(whole, factors, bias))
+        norms = (_floats(arrays[f"{name}.norm1"]), _floats(arrays[f"{name}.norm2"]))
+        layers.append(_Layer(heads, *products, *norms))
+    return tuple(layers)
+
+
+def _groups(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Indices in order, cut so that a group has at most TOGETHER tokens, or one text."""
+    group: list[int] = []
+    total = 0
+    for number, length in enumerate(lengths):
+        if group and total + length > TOGETHER:
+            yield group
+            group, total = [], 0
+        group.append(number)
+        total += length
+    if group:
+        yield group
+
+
+def _packed(rows: Sequence[list[int]]) -> tuple[list[tuple[int, int]], NDArray[np.intp]]:
+    borders: list[tuple[int, int]] = []
+    ids: list[int] = []
+    for row in rows:
+        borders.append((len(ids), len(ids) + len(row)))
+        ids.extend(row)
+    return borders, np.asarray(ids, dtype=np.intp)
+
+
+def _unit(row: Floats) -> Floats:
+    made: Floats = row / max(np.sqrt(np.sum(row * row)), np.float32(1e-12))
+    return made

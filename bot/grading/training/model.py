@@ -1,0 +1,168 @@
+"""The encoder in torch, for tuning: the same arithmetic as `bot.grading.encoder`, with gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bot.grading.training.convert import HEADS, LONGEST, rounded
+
+Floats = NDArray[np.float32]
+
+
+class Layer(nn.Module):
+    """One layer of BERT."""
+
+    def __init__(self, tensors: Mapping[str, Floats], number: int, dropout: float) -> None:
+        super().__init__()
+        name = f"encoder.layer.{number}."
+        self.query = _linear(tensors, name + "attention.self.query")
+        self.key = _linear(tensors, name + "attention.self.key")
+        self.value = _linear(tensors, name + "attention.self.value")
+        self.out = _linear(tensors, name + "attention.output.dense")
+        self.norm1 = _norm(tensors, name + "attention.output.LayerNorm")
+        self.up = _linear(tensors, name + "intermediate.dense")
+        self.down = _linear(tensors, name + "output.dense")
+        self.norm2 = _norm(tensors, name + "output.LayerNorm")
+        self.dropout = dropout
+
+    def forward(self, x: Tensor, there: Tensor) -> Tensor:
+        """`x` [texts, tokens, width]; `there` [texts, 1, 1, tokens] is true where there is a token."""
+        shape = (x.shape[0], x.shape[1], HEADS, -1)
+        query, key, value = (part(x).view(shape).transpose(1, 2) for part in (self.query, self.key, self.value))
+        seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=there)
+        seen = self.out(seen.transpose(1, 2).reshape(x.shape))
+        x = self.norm1(x + functional.dropout(seen, self.dropout, self.training))
+        made = self.down(functional.gelu(self.up(x)))
+        normed: Tensor = self.norm2(x + functional.dropout(made, self.dropout, self.training))
+        return normed
+
+    def tensors(self, number: int) -> dict[str, Floats]:
+        """The weights under the names of the published file."""
+        name = f"encoder.layer.{number}."
+        parts: dict[str, nn.Linear | nn.LayerNorm] = {
+            "attention.self.query": self.query,
+            "attention.self.key": self.key,
+            "attention.self.value": self.value,
+            "attention.output.dense": self.out,
+            "attention.output.LayerNorm": self.norm1,
+            "intermediate.dense": self.up,
+            "output.dense": self.down,
+            "output.LayerNorm": self.norm2,
+        }
+        made: dict[str, Floats] = {}
+        for part, module in parts.items():
+            made[f"{name}{part}.weight"] = _array(module.weight)
+            made[f"{name}{part}.bias"] = _array(module.bias)
+        return made
+
+
+class Tower(nn.Module):
+    """Word, position and type embeddings and the first `layers` layers.
+
+    Words and positions stay as they are (the words rounded, as they are shipped), so two towers can share them.
+    """
+
+    def __init__(self, tensors: Mapping[str, Floats], layers: int, dropout: float = 0.1) -> None:
+        super().__init__()
+        words = torch.from_numpy(rounded(tensors["embeddings.word_embeddings.weight"]))
+        self.words = nn.Embedding.from_pretrained(words, freeze=True)
+        positions = torch.from_numpy(tensors["embeddings.position_embeddings.weight"][:LONGEST].copy())
+        self.positions = nn.Embedding.from_pretrained(positions, freeze=True)
+        types = torch.from_numpy(tensors["embeddings.token_type_embeddings.weight"].copy())
+        self.types = nn.Embedding.from_pretrained(types, freeze=False)
+        self.norm = _norm(tensors, "embeddings.LayerNorm")
+        self.layers = nn.ModuleList(Layer(tensors, number, dropout) for number in range(layers))
+
+    def forward(self, ids: Tensor, types: Tensor, there: Tensor) -> Tensor:
+        """All three [texts, tokens]; gives the states [texts, tokens, width]."""
+        places = torch.arange(ids.shape[1], device=ids.device)
+        x: Tensor = self.norm(self.words(ids) + self.positions(places) + self.types(types))
+        mask = there[:, None, None, :]
+        for layer in self.layers:
+            x = layer(x, mask)
+        return x
+
+    def tensors(self) -> dict[str, Floats]:
+        """The tunable weights under the names of the published file."""
+        made = {
+            "embeddings.token_type_embeddings.weight": _array(self.types.weight),
+            "embeddings.LayerNorm.weight": _array(self.norm.weight),
+            "embeddings.LayerNorm.bias": _array(self.norm.bias),
+        }
+        for number, layer in enumerate(self.layers):
+            assert isinstance(layer, Layer)
+            made.update(layer.tensors(number))
+        return made
+
+
+class Texts(nn.Module):
+    """Vectors of texts: the mean over the tokens, of length 1."""
+
+    def __init__(self, tower: Tower) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, rows: Sequence[Sequence[int]]) -> Tensor:
+        """`rows`: token ids, end marks included."""
+        ids, there = padded(rows)
+        states = self.tower(ids, torch.zeros_like(ids), there)
+        return functional.normalize((states * there[:, :, None]).sum(dim=1), dim=1)
+
+
+class Pairs(nn.Module):
+    """Judgements of pairs, from the first state and the means of both texts."""
+
+    def __init__(self, tower: Tower, labels: int) -> None:
+        super().__init__()
+        self.tower = tower
+        width = tower.norm.weight.shape[0]
+        self.head = nn.Linear(3 * width, labels)
+
+    def forward(self, rows: Sequence[Sequence[int]], seconds: Sequence[int]) -> Tensor:
+        """`rows`: token ids of both texts, three marks included; `seconds`: where the second text begins."""
+        ids, there = padded(rows)
+        places = torch.arange(ids.shape[1])[None, :]
+        second = (places >= torch.tensor(seconds)[:, None]) & there
+        first = ~second & there
+        states = self.tower(ids, second.long(), there)
+        means = [(states * part[:, :, None]).sum(dim=1) / part.sum(dim=1, keepdim=True) for part in (first, second)]
+        features = torch.cat([states[:, 0], *means], dim=1)
+        logits: Tensor = self.head(functional.dropout(features, 0.1, self.training))
+        return logits
+
+
+def padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Token ids [texts, tokens], filled with zeros at the end, and where there is a token."""
+    longest = max(len(row) for row in rows)
+    ids = torch.zeros(len(rows), longest, dtype=torch.long)
+    for number, row in enumerate(rows):
+        ids[number, : len(row)] = torch.tensor(row)
+    lengths = torch.tensor([len(row) for row in rows])
+    return ids, torch.arange(longest)[None, :] < lengths[:, None]
+
+
+def _linear(tensors: Mapping[str, Floats], name: str) -> nn.Linear:
+    weight, bias = (torch.from_numpy(tensors[f"{name}.{part}"].copy()) for part in ("weight", "bias"))
+    made = nn.Linear(weight.shape[1], weight.shape[0])
+    made.weight = nn.Parameter(weight)
+    made.bias = nn.Parameter(bias)
+    return made
+
+
+def _norm(tensors: Mapping[str, Floats], name: str) -> nn.LayerNorm:
+    weight, bias = (torch.from_numpy(tensors[f"{name}.{part}"].copy()) for part in ("weight", "bias"))
+    made = nn.LayerNorm(weight.shape[0], eps=1e-12)
+    made.weight = nn.Parameter(weight)
+    made.bias = nn.Parameter(bias)
+    return made
+
+
+def _array(parameter: Tensor) -> Floats:
+    made: Floats = parameter.detach().numpy().astype(np.float32)
+    return made

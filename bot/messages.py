@@ -1,0 +1,180 @@
+"""What crosses the border between the engine and a platform: who, what was said, and what the coach says back.
+
+Text leaves the engine as spans, never as markup, so that a learner's words can't become formatting anywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a learner is. All three are the platform's own opaque strings.
+
+    platform: "console", "telegram" or "discord"; user: who; chat: where to write to them.
+    """
+
+    platform: str
+    user: str
+    chat: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something that a learner said, by typing or by tapping a button: the engine can't tell which, and need not.
+
+    key: unique for ever on this platform, so that a repeated delivery is recognised.
+    at: when the platform received it, UTC.
+    private: False where others read along (a group); the coach keeps grades short there.
+    other: what came instead of text, in a word ("photo", "sticker", ""), when there was something else.
+    language: the language that the platform reports for this person (IETF tag), or "".
+    """
+
+    key: str
+    address: Address
+    text: str
+    at: datetime
+    private: bool = True
+    other: str = ""
+    language: str = ""
+
+    def __post_init__(self) -> None:
+        if self.at.tzinfo is not UTC:
+            raise ValueError("Message.at must be in UTC")
+
+
+class Style(StrEnum):
+    """How a span looks; a platform that can't draw one shows the plain text."""
+
+    PLAIN = "plain"
+    BOLD = "bold"
+    ITALIC = "italic"
+    QUOTE = "quote"
+    CODE = "code"
+    BLOCK = "block"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    text: str
+    style: Style = Style.PLAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A button: `label` is read, `text` is what pressing it says (at most 64 bytes in UTF-8)."""
+
+    label: str
+    text: str
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.text.encode()) <= 64:
+            raise ValueError("a choice says 1 to 64 bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the coach says: spans in order, then rows of buttons."""
+
+    spans: tuple[Span, ...]
+    choices: tuple[tuple[Choice, ...], ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The words alone, as a terminal or a test reads them."""
+        return "".join(span.text for span in self.spans)
+
+    def with_choices(self, *rows: Iterable[Choice]) -> Reply:
+        return replace(self, choices=tuple(tuple(row) for row in rows))
+
+
+def bold(text: str) -> Span:
+    return Span(text, Style.BOLD)
+
+
+def italic(text: str) -> Span:
+    return Span(text, Style.ITALIC)
+
+
+def quote(text: str) -> Span:
+    """Somebody's own words, always shown as theirs."""
+    return Span(text, Style.QUOTE)
+
+
+def say(*parts: str | Span | Iterable[Span]) -> Reply:
+    """A reply from strings and spans, in order."""
+    spans: list[Span] = []
+    for part in parts:
+        if isinstance(part, str):
+            spans.append(Span(part))
+        elif isinstance(part, Span):
+            spans.append(part)
+        else:
+            spans.extend(part)
+    return Reply(tuple(span for span in spans if span.text))
+
+
+_MARKUP = re.compile(r"```(?:\w*\n)?(?P<block>.*?)\n?```|`(?P<code>[^`\n]+)`|\*\*(?P<bold>[^*\n]+)\*\*", re.DOTALL)
+
+
+def markup(text: str) -> tuple[Span, ...]:
+    """The spans of a pack's text, in which `code`, ```blocks``` and **bold** are understood. Never for a learner's words."""
+    spans: list[Span] = []
+    end = 0
+    for match in _MARKUP.finditer(text):
+        spans.append(Span(text[end : match.start()]))
+        style = Style(match.lastgroup or "plain")
+        spans.append(Span(match.group(match.lastgroup or 0), style))
+        end = match.end()
+    spans.append(Span(text[end:]))
+    return tuple(span for span in spans if span.text)
+
+
+def pages(spans: Iterable[Span], limit: int) -> list[tuple[Span, ...]]:
+    """`spans` as pages of at most `limit` UTF-16 units (as chat platforms count), cut where a reader would: at a
+    paragraph, else a line, else a sentence or word, and mid-word only where nothing else is left. A span that is cut
+    keeps its style on both sides, so no markup is ever left open."""
+    done: list[tuple[Span, ...]] = []
+    page: list[Span] = []
+    room = limit
+    for span in spans:
+        text = span.text
+        while units(text) > room:
+            cut = _cut(text, room, may_break=not page)
+            head, text = text[:cut].rstrip(), text[cut:].lstrip("\n" if span.style is Style.BLOCK else None)
+            if head:
+                page.append(Span(head, span.style))
+            if page:
+                done.append(tuple(page))
+            page, room = [], limit
+        if text:
+            page.append(Span(text, span.style))
+            room -= units(text)
+    if page:
+        done.append(tuple(page))
+    return done
+
+
+def units(text: str) -> int:
+    """Length in UTF-16 code units, in which Telegram and Discord's clients count."""
+    return len(text) + sum(ch > "\uffff" for ch in text)
+
+
+def _cut(text: str, room: int, *, may_break: bool) -> int:
+    fits = 0
+    used = 0
+    for ch in text:
+        used += 1 + (ch > "\uffff")
+        if used > room:
+            break
+        fits += 1
+    for mark in ("\n\n", "\n", ". ", " "):
+        at = text.rfind(mark, 0, fits + 1)
+        if at > (fits // 3 if may_break else 0):
+            return min(at + len(mark), fits) if mark == ". " else at
+    return fits if may_break else 0

@@ -1,0 +1,198 @@
+"""What the coach remembers, as frozen dataclasses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+
+from bot.messages import Address
+
+
+class Finding(StrEnum):
+    """What a grader found of one point."""
+
+    COVERED = "covered"
+    PARTLY = "partly"
+    MISSING = "missing"
+    CONTRADICTED = "contradicted"
+    CANNOT_TELL = "cannot tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One point's finding. `start` and `end` locate the quote in the reply; both are None where there is none.
+
+    strength: how much of the point's weight is earned, 0..1.
+    helped: True where the learner only said it after a follow-up.
+    """
+
+    point: str
+    finding: Finding
+    quote: str = ""
+    start: int | None = None
+    end: int | None = None
+    strength: float = 0.0
+    helped: bool = False
+
+    def __post_init__(self) -> None:
+        located = self.start is not None and self.end is not None and self.end > self.start and bool(self.quote)
+        if self.finding in (Finding.COVERED, Finding.PARTLY, Finding.CONTRADICTED) and not located:
+            raise ValueError(f"{self.finding} needs a located quote")
+        if not 0.0 <= self.strength <= 1.0:
+            raise ValueError("strength is between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Mistaken:
+    """A misconception that the reply states, with the words that state it."""
+
+    misconception: str
+    quote: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """What a grader found.
+
+    score: 0..100, or None where the grader can't tell (another language, say).
+    graded_by: engine and version, such as "plain 1".
+    note: a short reason for an unusual grade ("empty", "language", "instructions", "cut"), else "".
+    """
+
+    score: int | None
+    verdicts: tuple[Verdict, ...]
+    misconceptions: tuple[Mistaken, ...]
+    graded_by: str
+    note: str = ""
+
+    def verdict(self, point: str) -> Verdict | None:
+        return next((verdict for verdict in self.verdicts if verdict.point == point), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Learner:
+    """A person who practises.
+
+    zone: IANA name. minute: the daily question's local time, minutes after midnight 0..1439, None for no daily question.
+    tracks: syllabus ids, empty for all of them. level: 1..5. paused_until: first local day of practice again, None
+    when not paused, date.max until they say so. expecting: the set-up step whose answer is awaited ("zone",
+    "time", "tracks", "level") or "". reachable: False after the platform said that the person can't be written to.
+    """
+
+    id: str
+    joined_at: datetime
+    home: Address
+    zone: str = "UTC"
+    minute: int | None = None
+    tracks: frozenset[str] = frozenset()
+    level: int = 3
+    paused_until: date | None = None
+    expecting: str = ""
+    reachable: bool = True
+    next_due_at: datetime | None = None
+
+
+class Occasion(StrEnum):
+    """Why a question was asked."""
+
+    DAILY = "daily"
+    CHOSEN = "chosen"
+    FOLLOWUP = "followup"
+
+
+class Fate(StrEnum):
+    """What became of a question that was asked."""
+
+    OPEN = "open"
+    ANSWERED = "answered"
+    SKIPPED = "skipped"
+    SHOWN = "shown"
+    REPLACED = "replaced"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question put to a learner. At most one of a learner's is open.
+
+    wording: 0 the prompt, 1 and 2 the other wordings. followup: its id where this is a follow-up to `attempt`.
+    """
+
+    id: str
+    learner: str
+    question: str
+    occasion: Occasion
+    at: datetime
+    wording: int = 0
+    followup: str = ""
+    attempt: str = ""
+    hints: int = 0
+    fate: Fate = Fate.OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One reply and its grade, kept for ever."""
+
+    id: str
+    learner: str
+    asked: str
+    question: str
+    followup: str
+    text: str
+    at: datetime
+    hints: int
+    grade: Grade
+
+
+@dataclass(frozen=True, slots=True)
+class Practised:
+    """An entry of the streak ledger: that the learner practised, at which instant and in which zone."""
+
+    at: datetime
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What choosing and progress need of one earlier attempt."""
+
+    question: str
+    at: datetime
+    score: int | None
+    followup: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """All that the coach recalls of one learner to handle one message."""
+
+    learner: Learner | None
+    open: Asked | None = None
+    past: tuple[Past, ...] = ()
+    asked_lately: tuple[tuple[str, datetime], ...] = ()
+    practised: tuple[Practised, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One message owed to one address at one time."""
+
+    learner: str
+    kind: str
+    day: date
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Everything that one turn writes, in one transaction."""
+
+    learner: Learner | None = None
+    asked: tuple[Asked, ...] = ()
+    attempt: Attempt | None = None
+    practised: Practised | None = None
+    events: tuple[str, ...] = field(default=())

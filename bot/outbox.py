@@ -1,0 +1,74 @@
+"""Messages owed: what is to be sent to whom, how fast a platform may be written to, and how it is kept until sent."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from bot.messages import Address, Choice, Reply, Span, Style
+
+
+class Lane(StrEnum):
+    """Replies overtake everything that the coach sends on its own."""
+
+    REPLY = "0-reply"
+    BULK = "1-bulk"
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """One message owed to one address.
+
+    key: unique for ever; the same message can't be owed twice.
+    kind: "reply", or what the coach sends on its own ("daily", "followup"). reply: None while it still has to be composed.
+    about: what composing needs (a local day, an attempt's id). tries: how often sending was begun.
+    unsure: True where an earlier try may have arrived.
+    """
+
+    key: str
+    address: Address
+    lane: Lane
+    kind: str
+    reply: Reply | None
+    learner: str = ""
+    about: str = ""
+    due_at: datetime | None = None
+    tries: int = 0
+    unsure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast a platform may be written to.
+
+    per_second: messages in all. per_chat: messages a second to one private chat, with `burst` at once after a rest.
+    group_per_minute: messages a minute to one group. in_flight: requests at one time.
+    """
+
+    per_second: float = 25.0
+    per_chat: float = 1.0
+    burst: int = 3
+    group_per_minute: float = 20.0
+    in_flight: int = 4
+
+
+UNLIMITED = Pace(per_second=1e6, per_chat=1e6, burst=1000, group_per_minute=1e6, in_flight=16)
+"""For a platform without limits, such as a terminal."""
+
+
+def freeze(reply: Reply) -> str:
+    """A reply as text, for keeping."""
+    spans = [[span.text, span.style.value] for span in reply.spans]
+    choices = [[[choice.label, choice.text] for choice in row] for row in reply.choices]
+    return json.dumps({"spans": spans, "choices": choices}, ensure_ascii=False, separators=(",", ":"))
+
+
+def thaw(text: str) -> Reply:
+    """The reply that `freeze` kept."""
+    raw = json.loads(text)
+    return Reply(
+        tuple(Span(words, Style(style)) for words, style in raw["spans"]),
+        tuple(tuple(Choice(label, says) for label, says in row) for row in raw["choices"]),
+    )

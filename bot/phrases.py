@@ -1,0 +1,380 @@
+"""Every sentence that the coach says. Short, kind, and never longer than a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+
+from bot.commands import COMMANDS
+from bot.content import Followup, Library, Question, Rubric
+from bot.days import clock, zone_of
+from bot.messages import Choice, Reply, Span, bold, italic, markup, quote, say
+from bot.model import Asked, Attempt, Finding, Grade, Learner, Occasion, Verdict
+
+QUOTED = 110
+"""Characters of a learner's words shown in one line."""
+
+MARKS = {
+    Finding.COVERED: "✅",
+    Finding.PARTLY: "🟡",
+    Finding.MISSING: "⚪",
+    Finding.CONTRADICTED: "❌",
+    Finding.CANNOT_TELL: "❔",
+}
+
+NEXT = Choice("Next question", "/next")
+LEVELS = {1: "Junior", 2: "Regular", 3: "Senior", 4: "Staff", 5: "Principal"}
+
+
+# ---------------------------------------------------------------------------------------------- set-up
+
+
+def welcome(zones: Sequence[str]) -> Reply:
+    return say(
+        bold("Hello, I am your interview coach."),
+        "\nOne good machine-learning question a day; I grade your reply point by point and show you why.",
+        "\nThree taps and we begin. ",
+        "Where are you? Tap, or type your city.",
+    ).with_choices(*_rows([Choice(zone_label(zone), f"/zone {zone}") for zone in zones], 2))
+
+
+def pick_zone(zones: Sequence[str], asked: str) -> Reply:
+    if not zones:
+        return say("I know no place like ", quote(shorten(asked, 40)), ". Send a city, a zone such as Europe/Berlin, or an offset such as UTC+2.")
+    return say("Which one do you mean?").with_choices(*_rows([Choice(zone_label(zone), f"/zone {zone}") for zone in zones], 2))
+
+
+def ask_time(learner: Learner, now: datetime) -> Reply:
+    there = now.astimezone(zone_of(learner.zone))
+    times = [Choice("09:00", "/daily 09:00"), *(Choice(text, f"/daily {text}") for text in ("07:30", "12:30", "18:00", "21:00")), Choice("No daily question", "/daily off")]
+    return say(
+        f"{zone_label(learner.zone)}, where it is {there:%H:%M}. When shall the daily question come? Tap, or type a time."
+    ).with_choices(*_rows(times, 3))
+
+
+def ask_tracks(library: Library) -> Reply:
+    everything = Choice("Everything, senior level: start", "/track all 3")
+    tracks = [Choice(title.removesuffix(" interview"), f"/track {id}") for id, title in library.syllabus.tracks.items()]
+    return say("What are you preparing for?").with_choices([everything], *_rows(tracks, 2))
+
+
+def ask_level() -> Reply:
+    return say("And at which level?").with_choices(*_rows([Choice(name, f"/level {n}") for n, name in LEVELS.items()], 3))
+
+
+def zone_set(learner: Learner, now: datetime) -> Reply:
+    return say(f"Your zone is {zone_label(learner.zone)}; it is {now.astimezone(zone_of(learner.zone)):%H:%M} there now.")
+
+
+def daily_set(learner: Learner, now: datetime) -> Reply:
+    if learner.minute is None:
+        return say("No daily question any more. /next asks you one whenever you like, /daily 09:00 brings it back.")
+    when = f"Your question comes every day at {clock(learner.minute)}, {zone_label(learner.zone)} time"
+    if learner.next_due_at is None:
+        return say(f"{when}, once you /resume.")
+    due = learner.next_due_at.astimezone(zone_of(learner.zone))
+    today = now.astimezone(zone_of(learner.zone)).date()
+    return say(f"{when}. The next one: {_day(due.date(), today)} at {due:%H:%M}.")
+
+
+def daily_unclear() -> Reply:
+    return say("Give me a time, and a place if you moved: /daily 09:00, /daily 7:30 pm Berlin, or /daily off.")
+
+
+def tracks_set(learner: Learner, library: Library) -> Reply:
+    names = [library.syllabus.tracks[id] for id in library.syllabus.tracks if id in learner.tracks] or ["everything"]
+    return say("I ask about: " + ", ".join(names) + ".")
+
+
+def level_set(learner: Learner) -> Reply:
+    return say(f"Level {learner.level} of 5, {LEVELS[learner.level].lower()}.")
+
+
+def level_unclear() -> Reply:
+    return say("A level is a number from 1 (junior) to 5 (principal).").with_choices(
+        *_rows([Choice(name, f"/level {n}") for n, name in LEVELS.items()], 3)
+    )
+
+
+def settings(learner: Learner, library: Library, now: datetime) -> Reply:
+    names = [library.syllabus.tracks[id] for id in library.syllabus.tracks if id in learner.tracks] or ["everything"]
+    lines = [
+        f"\nZone: {zone_label(learner.zone)} ({now.astimezone(zone_of(learner.zone)):%H:%M} now)",
+        f"\nDaily question: {clock(learner.minute) if learner.minute is not None else 'off'}{_paused(learner)}",
+        f"\nInterviews: {', '.join(names)}",
+        f"\nLevel: {learner.level} of 5, {LEVELS[learner.level].lower()}",
+    ]
+    return say(bold("Your settings"), *lines).with_choices(
+        [Choice("Zone", "/zone"), Choice("Time", "/daily"), Choice("Interviews", "/track"), Choice("Level", "/level")]
+    )
+
+
+# ---------------------------------------------------------------------------------------------- asking
+
+
+def question(asked: Asked, one: Question, library: Library) -> Reply:
+    head = "Question of the day" if asked.occasion is Occasion.DAILY else "Question"
+    return say(
+        bold(f"{head} · {library.syllabus.sections[one.section]} · level {one.level}"), "\n\n", markup(one.wording(asked.wording))
+    ).with_choices([Choice("Hint", f"/hint {asked.id}"), Choice("Skip", f"/skip {asked.id}"), Choice("Show answer", f"/answer {asked.id}")])
+
+
+def follow_up(asked: Asked, one: Followup) -> Reply:
+    return say(bold("Follow-up"), "\n\n", markup(one.prompt)).with_choices(
+        [Choice("Skip", f"/skip {asked.id}"), Choice("Show answer", f"/answer {asked.id}")]
+    )
+
+
+def hint(number: int, text: str, asked: Asked) -> Reply:
+    more = [Choice("Another hint", f"/hint {asked.id}")] if number == 1 else []
+    return say(bold(f"Hint {number}: "), markup(text)).with_choices([*more, Choice("Show answer", f"/answer {asked.id}")])
+
+
+def no_more_hints(asked: Asked) -> Reply:
+    return say("That was the last hint. Say what you have: a part earns its part.").with_choices([Choice("Show answer", f"/answer {asked.id}")])
+
+
+def no_hint_for_follow_up() -> Reply:
+    return say("There is no hint for a follow-up. A few words are enough, or /skip.")
+
+
+def skipped() -> Reply:
+    return say("Skipped. It will come back another day.").with_choices([NEXT])
+
+
+def model_answer(rubric: Rubric) -> Reply:
+    return say(bold("Model answer"), "\n\n", markup(rubric.answer)).with_choices([NEXT])
+
+
+def nothing_open() -> Reply:
+    return say("No question is open right now. /next asks you one.").with_choices([NEXT])
+
+
+def already_asked() -> Reply:
+    return say("Your question is just above: type your reply, or tap Hint.")
+
+
+def closed() -> Reply:
+    return say("That question is closed already.").with_choices([NEXT])
+
+
+def too_soon() -> Reply:
+    return say("I had graded your first message when this one came. If it was meant for the follow-up, send it again.")
+
+
+def no_such_topic(asked: str, library: Library) -> Reply:
+    return say("I have nothing on ", quote(shorten(asked, 40)), ". These are my topics:").with_choices(*_topic_rows(library))
+
+
+def topics(library: Library, learner: Learner | None) -> Reply:
+    lines = [f"\n{library.syllabus.sections[id]}: {len(library.about(id))}" for id in library.sections()]
+    return say(bold("What I ask about"), *lines, "\n\nTap one, or name anything: /next precision").with_choices(*_topic_rows(library))
+
+
+def _topic_rows(library: Library) -> list[list[Choice]]:
+    return _rows([Choice(library.syllabus.sections[id], f"/next {id}") for id in library.sections()], 2)
+
+
+# ---------------------------------------------------------------------------------------------- grading
+
+
+def graded(attempt: Attempt, rubric: Rubric, title: str, *, deeper: bool) -> Reply:
+    """The grade as a learner reads it: score, a line per point with its evidence, what was wrong, what to add."""
+    grade = attempt.grade
+    buttons = [Choice("Model answer", f"/answer {attempt.asked}"), NEXT]
+    if deeper:
+        buttons.insert(0, Choice("Go deeper", f"/deeper {attempt.id}"))
+    if grade.score is None:
+        return say(cannot_tell(grade)).with_choices(buttons)
+    parts: list[str | Span | Iterable[Span]] = [bold(f"{grade.score}/100"), f" · {title}\n"]
+    for point in rubric.points:
+        verdict = grade.verdict(point.id)
+        if verdict is not None:
+            parts += _point_line(point.statement, verdict)
+    wrong = _wrong(grade, rubric)
+    if wrong:
+        parts += ["\n", *wrong]
+    advice = _advice(grade, rubric)
+    if advice:
+        parts += ["\n\n", bold("Next time: "), advice]
+    if grade.note == "cut":
+        parts += ["\n\n", italic("Your reply was long: I read its first part only.")]
+    return say(*parts).with_choices(buttons)
+
+
+def _point_line(statement: str, verdict: Verdict) -> list[str | Span | Iterable[Span]]:
+    line: list[str | Span | Iterable[Span]] = [f"\n{MARKS[verdict.finding]} ", markup(statement)]
+    if verdict.finding in (Finding.COVERED, Finding.PARTLY):
+        line += ["\n      ", *([] if verdict.finding is Finding.COVERED else ["partly: "]), quote(f"“{shorten(verdict.quote, QUOTED)}”")]
+    if verdict.helped:
+        line += [" (with help)"]
+    return line
+
+
+def _wrong(grade: Grade, rubric: Rubric) -> list[str | Span | Iterable[Span]]:
+    parts: list[str | Span | Iterable[Span]] = []
+    corrected: set[str] = set()
+    for mistaken in grade.misconceptions:
+        one = rubric.misconception(mistaken.misconception)
+        if one is not None:
+            corrected.add(one.reverses)
+            parts += ["\n❌ You said ", quote(f"“{shorten(mistaken.quote, QUOTED)}”"), "\n      ", markup(one.correction)]
+    for verdict in grade.verdicts:
+        point = rubric.point(verdict.point)
+        if verdict.finding is Finding.CONTRADICTED and point is not None and point.id not in corrected:
+            parts += ["\n❌ You said ", quote(f"“{shorten(verdict.quote, QUOTED)}”"), "\n      The other way round: ", markup(point.statement)]
+    return parts
+
+
+def _advice(grade: Grade, rubric: Rubric) -> str:
+    """One thing to add: the heaviest point that is not there yet, core ones first."""
+    open_points = [
+        point
+        for point in rubric.points
+        if (verdict := grade.verdict(point.id)) is not None and verdict.finding in (Finding.MISSING, Finding.PARTLY, Finding.CONTRADICTED)
+    ]
+    if not open_points:
+        return "nothing to add. Say it as calmly on the day."
+    point = max(open_points, key=lambda one: (one.core, one.weight))
+    return f"add that {point.statement[:1].lower() if point.statement[1:2].islower() else point.statement[:1]}{point.statement[1:]}"
+
+
+def cannot_tell(grade: Grade) -> str:
+    if grade.note == "language":
+        return "I read English only, so I can't judge this reply. It costs you nothing: your streak is safe. Try it in English?"
+    return "I can't tell how good this reply is, so I give it no score. Your streak is safe."
+
+
+def no_words() -> Reply:
+    return say("I need words to grade. Type your reply, even a rough one.")
+
+
+def give_up(asked: Asked) -> Reply:
+    return say("Fair enough. A hint, or the answer?").with_choices(
+        [Choice("Hint", f"/hint {asked.id}"), Choice("Show answer", f"/answer {asked.id}"), Choice("Skip", f"/skip {asked.id}")]
+    )
+
+
+def no_follow_up() -> Reply:
+    return say("I have no further question on that one.").with_choices([NEXT])
+
+
+def follow_up_open() -> Reply:
+    return say("The follow-up is just above: type your reply to it.")
+
+
+# ---------------------------------------------------------------------------------------------- where one stands
+
+
+def progress(attempts: int, rows: Sequence[tuple[str, float, int]], streak: int, weakest: Sequence[str]) -> Reply:
+    """`rows`: section title, mean score 0..100, number of questions."""
+    if not rows:
+        return say("Nothing graded yet. Your first question is one tap away.").with_choices([NEXT])
+    lines = [f"\n{_bar(mean)} {title}: {mean:.0f} ({count} {'question' if count == 1 else 'questions'})" for title, mean, count in rows]
+    parts: list[str | Span | Iterable[Span]] = [bold(f"{attempts} {'reply' if attempts == 1 else 'replies'} graded"), f" · {_streak(streak)}\n", *lines]
+    if weakest:
+        parts += ["\n\n", bold("To work on: "), ", ".join(weakest)]
+    return say(*parts).with_choices([NEXT])
+
+
+def streak(count: int, longest: int, today: bool) -> Reply:
+    if count == 0:
+        return say("No streak yet: one reply today begins it.").with_choices([NEXT])
+    tail = " Today counts already." if today else " Reply once today to keep it."
+    best = f" Your longest was {longest}." if longest > count else ""
+    return say(bold(_streak(count)), ".", tail, best).with_choices([] if today else [NEXT])
+
+
+def paused(until: date, today: date) -> Reply:
+    if until == date.max:
+        return say("Paused. I ask nothing on my own until you /resume.").with_choices([Choice("Resume", "/resume")])
+    return say(f"Paused. Your daily question is back {_day(until, today)}.").with_choices([Choice("Resume now", "/resume")])
+
+
+def pause_unclear() -> Reply:
+    return say("How many days? /pause 5, at most 365, or /pause alone until you /resume.")
+
+
+def resumed(learner: Learner, now: datetime) -> Reply:
+    if learner.minute is None:
+        return say("You are not paused, and there is no daily question. /daily 09:00 sets one.")
+    return say("Welcome back. ", *daily_set(learner, now).spans).with_choices([NEXT])
+
+
+# ---------------------------------------------------------------------------------------------- odds and ends
+
+
+def help() -> Reply:
+    lines = [
+        f"\n/{command.name}{' ' + command.usage if command.usage else ''} - {command.summary.lower()}"
+        for command in COMMANDS
+        if command.listed
+    ]
+    return say(bold("How this works"), "\nWhile a question is open, whatever you type is your reply to it.\n", *lines)
+
+
+def unknown(name: str, meant: str) -> Reply:
+    if meant:
+        return say(f"I don't know /{name}. Did you mean /{meant}?").with_choices([Choice(f"/{meant}", f"/{meant}")])
+    return say(f"I don't know /{name}. /help shows what I understand.")
+
+
+def not_text(other: str) -> Reply:
+    return say(f"I can't read a {other} yet. Please type your reply.")
+
+
+def cancelled(what: str) -> Reply:
+    return say({"setup": "The set-up is over; /settings changes things any time.", "followup": "The follow-up is closed."}.get(what, "The question is closed.")).with_choices([NEXT])
+
+
+def nothing_to_cancel() -> Reply:
+    return say("There is nothing to cancel.")
+
+
+def in_private(name: str) -> Reply:
+    return say(f"/{name} is for the two of us: write to me in private.")
+
+
+def failed() -> Reply:
+    return say("Something went wrong on my side; your message is kept and nothing is lost. Please try again in a minute.")
+
+
+def shorten(text: str, limit: int) -> str:
+    """`text` on one line, at most `limit` characters, cut at a word."""
+    line = " ".join(text.split())
+    if len(line) <= limit:
+        return line
+    cut = line[: limit - 1]
+    return (cut[: cut.rfind(" ")] if " " in cut[limit // 2 :] else cut).rstrip(",;:.") + "…"
+
+
+def zone_label(zone: str) -> str:
+    """"New York" for America/New_York, "UTC-5" for Etc/GMT+5."""
+    if zone.startswith("Etc/GMT"):
+        sign = {"+": "-", "-": "+"}.get(zone[7:8], "")
+        return f"UTC{sign}{zone[8:]}"
+    return zone.rsplit("/", 1)[-1].replace("_", " ")
+
+
+def _rows(choices: Sequence[Choice], width: int) -> list[list[Choice]]:
+    return [list(choices[start : start + width]) for start in range(0, len(choices), width)]
+
+
+def _day(day: date, today: date) -> str:
+    ahead = (day - today).days
+    return {0: "today", 1: "tomorrow"}.get(ahead) or (f"on {day:%A}" if 0 < ahead < 7 else f"on {day.day} {day:%B}")
+
+
+def _paused(learner: Learner) -> str:
+    if learner.paused_until is None:
+        return ""
+    return " (paused)" if learner.paused_until == date.max else f" (paused until {learner.paused_until.day} {learner.paused_until:%B})"
+
+
+def _streak(count: int) -> str:
+    return f"{count} {'day' if count == 1 else 'days'} in a row"
+
+
+def _bar(mean: float) -> str:
+    full = round(mean / 20)
+    return "▰" * full + "▱" * (5 - full)

@@ -1,0 +1,103 @@
+"""The sockets, on one page: what the engine asks of a database, a grader and a platform."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from bot.content import Rubric
+from bot.messages import Address, Reply
+from bot.model import Asked, Attempt, Changes, Grade, Memory
+from bot.outbox import Owed, Pace
+
+
+class Grader(Protocol):
+    """A way of judging a reply."""
+
+    name: str
+    """Engine and version, as it stands in `Grade.graded_by`."""
+
+    async def grade(self, rubric: Rubric, reply: str) -> Grade:
+        """The grade of `reply`. Never raises for anything that a learner can write; the same reply, the same grade."""
+
+
+class Store(Protocol):
+    """What the coach remembers. Every time is UTC; every method is one transaction; safe for concurrent tasks.
+
+    Raises StoreError, and StoreBusy where trying again may help.
+    """
+
+    async def take(self, platform: str, updates: Sequence[tuple[str, str]], now: datetime) -> list[str]:
+        """Keeps (key, raw) updates of a platform until they are done; returns the keys that were new."""
+
+    async def waiting(self, platform: str) -> list[tuple[str, str]]:
+        """The (key, raw) updates taken and not yet done, oldest first."""
+
+    async def drop(self, platform: str, key: str) -> None:
+        """Marks an update done that needs no answer."""
+
+    async def done(self, platform: str, key: str) -> bool:
+        """Whether the message with this key was handled before."""
+
+    async def recall(self, address: Address) -> Memory:
+        """What is known of the learner at `address`; a Memory without learner where it is nobody's."""
+
+    async def asked(self, learner: str, id: str) -> Asked | None: ...
+
+    async def attempt(self, learner: str, id: str) -> Attempt | None: ...
+
+    async def follow_ups_asked(self, attempt: str) -> frozenset[str]:
+        """The ids of the follow-ups that were asked to an attempt."""
+
+    async def recall_learner(self, id: str) -> Memory: ...
+
+    async def last_attempt(self, learner: str) -> Attempt | None:
+        """The latest attempt at a question or at a follow-up."""
+
+    async def record(self, key: str, address: Address, changes: Changes, owed: Sequence[Owed], now: datetime) -> bool:
+        """Writes one turn whole: the changes, the messages owed for it and that it is done. False where it already was."""
+
+    async def claim_due(self, platforms: Sequence[str], now: datetime, limit: int) -> int:
+        """Owes the daily question to up to `limit` learners whose time has come; returns how many were due."""
+
+    async def composed(self, owed: Owed, reply: Reply | None, changes: Changes, now: datetime) -> None:
+        """Keeps what a delivery says before it is sent; None where nothing is to be said after all."""
+
+    async def claim(self, platforms: Sequence[str], now: datetime, limit: int) -> list[Owed]:
+        """Messages ready to be sent, replies first and then oldest first, at most one a chat; they are now being sent."""
+
+    async def next_at(self, platforms: Sequence[str]) -> datetime | None:
+        """When the next message that waits may be sent, or None where none waits."""
+
+    async def settle(
+        self, owed: Owed, outcome: str, now: datetime, *, again_at: datetime | None = None, message: str = "", unsure: bool = False
+    ) -> None:
+        """Records what became of a message being sent: "sent" (with the platform's id), "retry" or "dead"."""
+
+    async def released(self, platforms: Sequence[str]) -> None:
+        """After a restart: what the last process was in the middle of sending is tried again."""
+
+    async def unreachable(self, address: Address, now: datetime) -> None:
+        """Stops deliveries to the learner at `address` until they write again."""
+
+    async def tidy(self, now: datetime) -> None:
+        """Forgets handled keys and sent messages that nobody can ask about any more."""
+
+    async def count(self) -> dict[str, int]:
+        """How many learners, attempts and messages in each state there are."""
+
+    async def close(self) -> None: ...
+
+
+class Adapter(Protocol):
+    """One platform, as the engine sees it."""
+
+    platform: str
+    pace: Pace
+    """How fast the platform may be written to."""
+
+    async def send(self, address: Address, reply: Reply, key: str) -> str:
+        """Sends and returns the platform's id of the (last) message.
+
+        Raises SendLater, SendUnclear, SendRefused or AddressGone."""
