@@ -1,4 +1,5 @@
-"""The encoder: the same bits for the same text, BERT's own word pieces, and weights that explain what is wrong with them."""
+"""The encoder: the same bits for the same text, BERT's own word pieces, and weights that explain what is
+wrong with them."""
 
 from __future__ import annotations
 
@@ -17,8 +18,8 @@ WIDTH, HEADS, MIDDLE = 48, 12, 192
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,!?'-=+/()^%"
 VOCABULARY = [
     "[PAD]", "[UNK]", "[CLS]", "[SEP]", *LETTERS, *(f"##{letter}" for letter in LETTERS),
-    "precision", "recall", "false", "positive", "##s", "over", "##fit", "##ting", "model", "the", "cafe", "naive",
-    "中", "«", "…",
+    "precision", "recall", "false", "positive", "##s", "over", "##fit", "##ting", "model", "the", "cafe",
+    "naive", "中", "«", "…",
 ]  # fmt: skip
 
 
@@ -46,7 +47,10 @@ def small(path: Path, layers: int = 2, pair_layers: int = 1, seed: int = 0) -> P
         for part in ("attention.output.LayerNorm", "output.LayerNorm"):
             tensors[f"encoder.layer.{number}.{part}.weight"] = normal(WIDTH) + 1
             tensors[f"encoder.layer.{number}.{part}.bias"] = normal(WIDTH)
-    arrays = {**convert.common(tensors, "\n".join(VOCABULARY) + "\n"), **convert.tower(tensors, "text", layers)}
+    arrays = {
+        **convert.common(tensors, "\n".join(VOCABULARY) + "\n"),
+        **convert.tower(tensors, "text", layers),
+    }
     about: dict[str, object] = {"text_layers": layers}
     if pair_layers:
         arrays |= convert.tower(tensors, "pair", pair_layers)
@@ -123,7 +127,9 @@ def test_vectors_have_length_one_and_an_order_of_words(encoder: Encoder) -> None
 
 def test_windows_of_a_text_encoded_once(encoder: Encoder) -> None:
     """One row per window, of length 1; a window beyond the limit is a row of zeros."""
-    made = encoder.parts(["precision is", "tp over", "", "model " * 300, "too late"], [(0, 1), (0, 2), (3, 4), (4, 5), (2, 3)])
+    made = encoder.parts(
+        ["precision is", "tp over", "", "model " * 300, "too late"], [(0, 1), (0, 2), (3, 4), (4, 5), (2, 3)]
+    )
     np.testing.assert_allclose((made * made).sum(axis=1), [1, 1, 1, 0, 0], atol=1e-6)
 
 
@@ -155,14 +161,28 @@ def test_a_text_cannot_forge_a_border() -> None:
 
 
 def test_word_pieces_are_those_of_the_tokenizers_package(tmp_path: Path) -> None:
-    """Token for token on random text, where that package is at hand (code points of Unicode before version 8)."""
+    """Token for token on random text, where that package is at hand (code points of Unicode before version
+    8)."""
     tokenizers = pytest.importorskip("tokenizers")
     vocabulary = [*VOCABULARY, *(chr(code) for code in range(0xE0, 0x500) if chr(code) not in VOCABULARY)]
     (tmp_path / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
     theirs = tokenizers.BertWordPieceTokenizer(str(tmp_path / "vocab.txt"), lowercase=True)
     ours = Pieces(vocabulary)
     rng = random.Random(6)
-    alphabet = [*LETTERS, *"ABCDÉÀÖŁßİΣςǅñçàй中文가हि ", "\t", "\u00a0", "\u200d", "\u0301", "\u2019", "\u2014", "😀", "½", "ﬁ", "…"]
+    alphabet = [
+        *LETTERS,
+        *"ABCDÉÀÖŁßİΣςǅñçàй中文가हि ",
+        "\t",
+        "\u00a0",
+        "\u200d",
+        "\u0301",
+        "\u2019",
+        "\u2014",
+        "😀",
+        "½",
+        "ﬁ",
+        "…",
+    ]
     for _ in range(3000):
         text = "".join(rng.choices(alphabet, k=rng.randrange(1, 40)))
         assert ours(text) == theirs.encode(text, add_special_tokens=False).ids, repr(text)

@@ -9,20 +9,17 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
-import math
 import re
-from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass, field
-from fnmatch import fnmatch
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol, Self, cast
 from urllib.parse import urlsplit
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, web
+from aiohttp import BodyPartReader, ClientError, ClientSession, ClientTimeout, web
 
 from . import telegram_text
+from .telegram_faults import CONFLICT, DESCRIPTIONS, POLLED_BY_WEBHOOK, POLLED_TWICE, Cut, Fault, Floods
 from .telegram_methods import METHODS, Call
 from .telegram_world import (
     DEFAULT_KINDS,
@@ -47,26 +44,12 @@ __all__ = [
     "Tap", "telegram_contract",
 ]  # fmt: skip
 
-CONFLICT = "Conflict: "
-POLLED_TWICE = "terminated by other getUpdates request; make sure that only one bot instance is running"
-POLLED_BY_WEBHOOK = "terminated by setWebhook request"
-WEBHOOK_ACTIVE = "can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
+WEBHOOK_ACTIVE = (
+    "can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
+)
 LONGEST_POLL = 50
 UPLOAD_LIMIT = 50 << 20
-PER_SECOND, CHAT_BURST, GROUP_PER_MINUTE = 30, 3, 20
 PAGE = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
-DESCRIPTIONS = {
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden: bot was blocked by the user",
-    404: "Not Found",
-    409: CONFLICT + POLLED_TWICE,
-    429: "Too Many Requests",
-    500: "Internal Server Error",
-    502: "Bad Gateway",
-    503: "Service Unavailable",
-    504: "Gateway Timeout",
-}
 
 
 class Contract(Protocol):
@@ -85,84 +68,13 @@ def telegram_contract() -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     document = json.loads(path.with_name("telegram_api.json").read_text(encoding="utf-8"))
-    contract = module.TelegramContract.__new__(module.TelegramContract)  # its own constructor leaves the file open
+    contract = module.TelegramContract.__new__(
+        module.TelegramContract
+    )  # its own constructor leaves the file open
     contract.spec = document
     contract.methods, contract.types = document["methods"], document["types"]
     contract.lower = {name.lower(): name for name in document["methods"]}
     return contract
-
-
-@dataclass(eq=False)
-class Fault:
-    """Something that goes wrong with the next calls that match; `reached` is set when the first one meets it."""
-
-    method: str
-    chat: int | None
-    times: int | None
-    skip: int
-    when: Literal["before", "after", "middle"]
-    status: int
-    description: str
-    parameters: Json
-    cut: bool
-    malformed: bool
-    hold: asyncio.Event | None
-    hits: list[Call] = field(default_factory=list)
-    reached: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def cancel(self) -> None:
-        """Let everything pass from now on."""
-        self.times = 0
-
-    def takes(self, call: Call) -> bool:
-        """Whether this call meets the fault; uses up one of its times if so."""
-        name = self.method.lower()
-        if not fnmatch(call.method.lower(), name) or (call.method == "getUpdates" and name.startswith("*")):
-            return False
-        if self.chat is not None and call.number("chat_id") != self.chat or self.times == 0:
-            return False
-        if self.skip:
-            self.skip -= 1
-            return False
-        if self.times is not None:
-            self.times -= 1
-        self.hits.append(call)
-        self.reached.set()
-        return True
-
-
-class _Cut(Exception):
-    """The connection ends here without an answer."""
-
-
-class _Floods:
-    """Telegram's approximate limits: 30 a second in all, 1 a second to a chat after a burst, 20 a minute to a group."""
-
-    def __init__(self) -> None:
-        self.recent: dict[Account, deque[float]] = defaultdict(deque)
-        self.minute: dict[int, deque[float]] = defaultdict(deque)
-        self.level: dict[tuple[Account, int], tuple[float, float]] = {}
-
-    def wait(self, call: Call, now: float) -> int:
-        """How many seconds the bot must wait before this call; 0 lets it pass and counts it."""
-        chat = call.number("chat_id")
-        recent, minute = self.recent[call.bot], self.minute[chat]
-        while recent and recent[0] <= now - 1:
-            recent.popleft()
-        while minute and minute[0] <= now - 60:
-            minute.popleft()
-        if len(recent) >= PER_SECOND:
-            return max(1, math.ceil(recent[0] + 1 - now))
-        if chat < 0 and len(minute) >= GROUP_PER_MINUTE:
-            return max(1, math.ceil(minute[0] + 60 - now))
-        left, then = self.level.get((call.bot, chat), (float(CHAT_BURST), now))
-        left = min(float(CHAT_BURST), left + (now - then))
-        if chat > 0 and left < 1:
-            return max(1, math.ceil(1 - left))
-        self.level[call.bot, chat] = (left - 1, now)
-        recent.append(now)
-        minute.append(now)
-        return 0
 
 
 class BotApiServer(World):
@@ -189,7 +101,7 @@ class BotApiServer(World):
         self.calls: list[Call] = []
         self.violations: list[str] = []
         self.faults: list[Fault] = []
-        self._floods = _Floods()
+        self._floods = Floods()
         self._names = {name.lower(): name for name in (*METHODS, *_TRAFFIC)}
         self._runner: web.AppRunner | None = None
         self._session: ClientSession | None = None
@@ -198,7 +110,7 @@ class BotApiServer(World):
 
     # Life
 
-    async def __aenter__(self) -> BotApiServer:
+    async def __aenter__(self) -> Self:
         await self.start()
         return self
 
@@ -258,7 +170,9 @@ class BotApiServer(World):
         """The commands the bot set for everybody, in no particular language."""
         return self.commands_for()
 
-    def commands_for(self, scope: str = "default", language: str = "", bot: Account | None = None) -> list[Json]:
+    def commands_for(
+        self, scope: str = "default", language: str = "", bot: Account | None = None
+    ) -> list[Json]:
         """The commands of one scope, such as "all_private_chats" or "chat:50001", and language."""
         return (bot or self.bot).commands.get((scope, language), [])
 
@@ -286,8 +200,9 @@ class BotApiServer(World):
         """Break the next `times` calls (None: all) of a method (a pattern; "*" spares getUpdates), after `skip` good ones.
 
         What goes wrong: a `status` with its `description` and `parameters` (`retry_after` makes a 429, `forbidden` a
-        403), a `cut` connection, an answer that is `malformed`, or a `hold` until the event is set, after which the
-        call goes on. `when` says whether the call takes effect: "before" it doesn't, "after" it does and only the answer
+        403), a `cut` connection, an answer that is `malformed` (alone: half of the JSON, the call took effect; with a
+        status: a proxy's HTML page), or a `hold` until the event is set, after which the call goes on even if the bot
+        has given up. `when` says whether the call takes effect: "before" it doesn't, "after" it does and only the answer
         suffers, "middle" it does and the connection is cut halfway through the answer.
         """
         if forbidden:
@@ -333,7 +248,9 @@ class BotApiServer(World):
 
     def story(self) -> str:
         """What a failing test wants to read."""
-        last = [f"{c.method} {c.status} {c.description}".strip() for c in self.calls if c.method != "getUpdates"][-8:]
+        last = [
+            f"{c.method} {c.status} {c.description}".strip() for c in self.calls if c.method != "getUpdates"
+        ][-8:]
         return f"{super().story()}; last calls: {last}"
 
     # Requests
@@ -387,7 +304,7 @@ class BotApiServer(World):
             if fault and fault.malformed:
                 return web.Response(status=error.status, body=PAGE, content_type="text/html")
             return _failure(error)
-        except _Cut:
+        except Cut:
             call.status, call.description = 0, "connection cut"
             if request.transport:
                 request.transport.abort()
@@ -395,8 +312,10 @@ class BotApiServer(World):
         except Exception as error:
             call.status, call.description = 500, repr(error)
             self.violations.append(f"{call.method}: this server broke on it: {error!r}")
-            return _failure(ApiError(500, "Internal Server Error"))
-        body = json.dumps({"ok": True, "result": call.result}, ensure_ascii=False).encode("utf-8", "surrogatepass")
+            raise
+        body = json.dumps({"ok": True, "result": call.result}, ensure_ascii=False).encode(
+            "utf-8", "surrogatepass"
+        )
         if fault and fault.when == "middle":
             return await _half(request, call, body)
         if fault and fault.malformed:
@@ -411,9 +330,9 @@ class BotApiServer(World):
             for wait in waits:
                 wait.cancel()
             if self._closing.is_set():
-                raise _Cut
+                raise Cut
         if fault.cut:
-            raise _Cut
+            raise Cut
         if fault.status:
             raise ApiError(fault.status, fault.description, fault.parameters)
 
@@ -489,7 +408,9 @@ class BotApiServer(World):
             headers["X-Telegram-Bot-Api-Secret-Token"] = hook.secret
         try:
             body = json.dumps(update).encode()
-            async with self._session.post(hook.url, data=body, headers=headers, allow_redirects=False) as answer:
+            async with self._session.post(
+                hook.url, data=body, headers=headers, allow_redirects=False
+            ) as answer:
                 await answer.read()
                 if 200 <= answer.status <= 299:
                     return True
@@ -640,7 +561,7 @@ async def _parameters(request: web.Request) -> tuple[Json, dict[str, tuple[str, 
 async def _parts(request: web.Request) -> AsyncIterator[tuple[str, str | None, bytes]]:
     reader = await request.multipart()
     while (part := await reader.next()) is not None:
-        assert not isinstance(part, type(reader))
+        assert isinstance(part, BodyPartReader), "Telegram takes no multipart inside multipart"
         yield part.name or "", part.filename, bytes(await part.read(decode=True))
 
 
@@ -656,7 +577,9 @@ def _failure(error: ApiError) -> web.Response:
 async def _half(request: web.Request, call: Call, body: bytes) -> web.StreamResponse:
     """Send half of the answer and hang up."""
     call.status, call.description = 0, "connection cut halfway"
-    response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(body))})
+    response = web.StreamResponse(
+        headers={"Content-Type": "application/json", "Content-Length": str(len(body))}
+    )
     await response.prepare(request)
     await response.write(body[: len(body) // 2])
     if request.transport:

@@ -17,10 +17,23 @@ from .telegram_world import Account, ApiError, Chat, Group, Json, Message, Priva
 
 TEXT_LIMIT, CAPTION_LIMIT, BUTTON_LIMIT, COMMAND_LIMIT = 4096, 1024, 100, 100
 PHOTO_LIMIT, DOWNLOAD_LIMIT = 10 << 20, 20 << 20
-ACTIONS = (
-    "typing upload_photo record_video upload_video record_voice upload_voice record_audio upload_audio "
-    "upload_document choose_sticker find_location pick_up_location record_video_note upload_video_note cancel"
-).split()
+ACTIONS = [
+    "typing",
+    "upload_photo",
+    "record_video",
+    "upload_video",
+    "record_voice",
+    "upload_voice",
+    "record_audio",
+    "upload_audio",
+    "upload_document",
+    "choose_sticker",
+    "find_location",
+    "pick_up_location",
+    "record_video_note",
+    "upload_video_note",
+    "cancel",
+]
 NOT_MODIFIED = (
     "message is not modified: specified new message content and reply markup are exactly the same as a current "
     "content and reply markup of the message"
@@ -113,7 +126,9 @@ def find_chat(world: World, call: Call, *, send: bool = False) -> Chat:
         raise bad("chat not found")
     chat = world.private(person, call.bot)
     if not chat.started:
-        if not any(person in group.members and call.bot in group.accounts() for group in world.groups.values()):
+        if not any(
+            person in group.members and call.bot in group.accounts() for group in world.groups.values()
+        ):
             raise bad("chat not found")
         if send:
             raise ApiError(403, "Forbidden: bot can't initiate conversation with a user")
@@ -122,7 +137,9 @@ def find_chat(world: World, call: Call, *, send: bool = False) -> Chat:
     return chat
 
 
-def formatted(world: World, call: Call, name: str = "text", entities: str = "entities") -> tuple[str, list[Entity]]:
+def formatted(
+    world: World, call: Call, name: str = "text", entities: str = "entities"
+) -> tuple[str, list[Entity]]:
     """The text of a call, parsed and tidied."""
     source, mode = call.text(name), call.text("parse_mode").lower()
     if len(source.encode("utf-8", "surrogatepass")) > 1 << 15:
@@ -168,7 +185,7 @@ def _button(button: Any) -> Json:
     if not isinstance(button, dict):
         raise bad("can't parse inline keyboard button: InlineKeyboardButton must be an Object")
     if not isinstance(button.get("text"), str):
-        raise bad('can\'t parse inline keyboard button: Can\'t find field "text"')
+        raise bad("can't parse inline keyboard button: Can't find field \"text\"")
     if not any(value not in (None, "") for key, value in button.items() if key not in ("text", "style")):
         raise bad("can't parse inline keyboard button: Text buttons are unallowed in the inline keyboard")
     return {key: value for key, value in button.items() if value is not None}
@@ -257,7 +274,9 @@ def _send_file(world: World, call: Call, kind: str, folder: str, name: str, mime
 
 def _check_picture(data: bytes) -> None:
     if len(data) > PHOTO_LIMIT:
-        raise bad(f"file of size {len(data)} bytes is too big for a photo; the maximum size is {PHOTO_LIMIT} bytes")
+        raise bad(
+            f"file of size {len(data)} bytes is too big for a photo; the maximum size is {PHOTO_LIMIT} bytes"
+        )
     if not data.startswith(PICTURES):
         raise bad("IMAGE_PROCESS_FAILED")
     width, height = picture_size(data)
@@ -295,7 +314,9 @@ def _deliver(
     file: Stored | None = None,
 ) -> Json:
     number, date = chat.next_message_id(), world.date()
-    options = {name: call.flag(name) for name in ("disable_notification", "protect_content") if name in call.params}
+    options: Json = {
+        name: call.flag(name) for name in ("disable_notification", "protect_content") if name in call.params
+    }
     if preview := call.object("link_preview_options", "link preview options"):
         options["link_preview_options"] = preview
     message = Message(
@@ -416,7 +437,7 @@ def answer_callback_query(world: World, call: Call) -> bool:
 
 @method("getMe")
 def get_me(world: World, call: Call) -> Json:
-    no = "supports_inline_queries can_connect_to_business has_main_web_app has_topics_enabled".split()
+    no = ["supports_inline_queries", "can_connect_to_business", "has_main_web_app", "has_topics_enabled"]
     can = {"can_join_groups": True, "can_read_all_group_messages": not call.bot.privacy}
     return call.bot.json | can | dict.fromkeys(no, False)
 
@@ -424,8 +445,18 @@ def get_me(world: World, call: Call) -> Json:
 @method("getChat")
 def get_chat(world: World, call: Call) -> Json:
     chat = find_chat(world, call)
-    gifts = "unlimited_gifts limited_gifts unique_gifts premium_subscription gifts_from_channels".split()
-    extra = {"accent_color_id": 0, "max_reaction_count": 11, "accepted_gift_types": dict.fromkeys(gifts, False)}
+    gifts = [
+        "unlimited_gifts",
+        "limited_gifts",
+        "unique_gifts",
+        "premium_subscription",
+        "gifts_from_channels",
+    ]
+    extra = {
+        "accent_color_id": 0,
+        "max_reaction_count": 11,
+        "accepted_gift_types": dict.fromkeys(gifts, False),
+    }
     return chat.json | extra
 
 
@@ -536,7 +567,9 @@ def get_my_description(world: World, call: Call) -> Json:
 
 @method("getMyShortDescription")
 def get_my_short_description(world: World, call: Call) -> Json:
-    return {"short_description": call.bot.descriptions.get(("short_description", call.text("language_code")), "")}
+    return {
+        "short_description": call.bot.descriptions.get(("short_description", call.text("language_code")), "")
+    }
 
 
 @method("logOut")

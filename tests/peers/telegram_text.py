@@ -36,7 +36,14 @@ QUOTES = ("blockquote", "expandable_blockquote")
 ORDER = {
     kind: rank
     for rank, kinds in enumerate(
-        (QUOTES, ("pre",), ("code",), ("text_link", "text_mention"), ("mention", "hashtag"), *((s,) for s in STYLES))
+        (
+            QUOTES,
+            ("pre",),
+            ("code",),
+            ("text_link", "text_mention"),
+            ("mention", "hashtag"),
+            *((s,) for s in STYLES),
+        )
     )
     for kind in kinds
 }
@@ -125,9 +132,8 @@ def _character(source: str, i: int) -> tuple[str, int]:
             code = int(numeric[1], 16) if numeric[1] else int(numeric[2])
             if 0 < code < 0x10FFFF and len(numeric[0]) < 10 and not 0xD800 <= code <= 0xDFFF:
                 return chr(code), numeric.end() + source.startswith(";", numeric.end())
-        elif named := re.compile(r"&([A-Za-z]+)").match(source, i):
-            if named[1] in NAMED:
-                return NAMED[named[1]], named.end() + source.startswith(";", named.end())
+        elif (named := re.compile(r"&([A-Za-z]+)").match(source, i)) and named[1] in NAMED:
+            return NAMED[named[1]], named.end() + source.startswith(";", named.end())
     return source[i], i + 1
 
 
@@ -198,7 +204,9 @@ def _value(source: str, i: int, where: str) -> tuple[str, int]:
     return "".join(out), i
 
 
-def _close(source: str, begin: int, stack: list[_Open], found: list[Entity], out: list[str], offset: int) -> int:
+def _close(
+    source: str, begin: int, stack: list[_Open], found: list[Entity], out: list[str], offset: int
+) -> int:
     """Read an end tag, record what it closes, and say where the text goes on."""
     where = f"at byte offset {_byte(source, begin)}"
     if not stack:
@@ -251,7 +259,12 @@ def checked_link(url: str) -> str:
     except ValueError:
         return ""
     host = (parts.hostname or "").lower()
-    if parts.scheme not in ("http", "https") or "." not in host or re.search(r"\s", host) or host.startswith("."):
+    if (
+        parts.scheme not in ("http", "https")
+        or "." not in host
+        or re.search(r"\s", host)
+        or host.startswith(".")
+    ):
         return ""
     tail = (f"?{parts.query}" if parts.query else "") + (f"#{parts.fragment}" if parts.fragment else "")
     return f"{parts.scheme}://{host}{port}{parts.path or '/'}{tail}"
@@ -283,7 +296,13 @@ def tidy(text: str, entities: list[Entity]) -> tuple[str, list[Entity]]:
 
 def find_entities(text: str) -> list[Entity]:
     """Mentions, commands, hashtags, addresses and links in a plain text, none inside another."""
-    patterns = (("url", URL), ("email", EMAIL), ("mention", MENTION), ("bot_command", COMMAND), ("hashtag", HASHTAG))
+    patterns = (
+        ("url", URL),
+        ("email", EMAIL),
+        ("mention", MENTION),
+        ("bot_command", COMMAND),
+        ("hashtag", HASHTAG),
+    )
     found = [
         {"type": kind, "offset": units(text[: hit.start()]), "length": units(hit[0])}
         for kind, pattern in patterns
@@ -341,7 +360,10 @@ def _fit(entities: list[Entity]) -> list[Entity]:
     whole = [
         entity
         for entity in _apart([e for e in ordered if e["type"] not in (*STYLES, *QUOTES)])
-        if all(not _meet(entity, q) or (_span(q)[0] <= _span(entity)[0] and _span(entity)[1] <= _span(q)[1]) for q in quotes)
+        if all(
+            not _meet(entity, q) or (_span(q)[0] <= _span(entity)[0] and _span(entity)[1] <= _span(q)[1])
+            for q in quotes
+        )
     ]
     kept = whole + quotes
     for style in STYLES:

@@ -20,11 +20,30 @@ T = TypeVar("T")
 
 TOKEN = "1000000001:AAtest_token_for_the_loopback_server_1"
 UPDATE_KINDS = (
-    "message edited_message channel_post edited_channel_post business_connection business_message "
-    "edited_business_message deleted_business_messages message_reaction message_reaction_count inline_query "
-    "chosen_inline_result callback_query shipping_query pre_checkout_query purchased_paid_media poll poll_answer "
-    "my_chat_member chat_member chat_join_request chat_boost removed_chat_boost"
-).split()
+    "message",
+    "edited_message",
+    "channel_post",
+    "edited_channel_post",
+    "business_connection",
+    "business_message",
+    "edited_business_message",
+    "deleted_business_messages",
+    "message_reaction",
+    "message_reaction_count",
+    "inline_query",
+    "chosen_inline_result",
+    "callback_query",
+    "shipping_query",
+    "pre_checkout_query",
+    "purchased_paid_media",
+    "poll",
+    "poll_answer",
+    "my_chat_member",
+    "chat_member",
+    "chat_join_request",
+    "chat_boost",
+    "removed_chat_boost",
+)
 DEFAULT_KINDS = frozenset(UPDATE_KINDS) - {"chat_member", "message_reaction", "message_reaction_count"}
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01" + bytes(64) + b"\xff\xd9"
 
@@ -256,7 +275,9 @@ class Tap:
 class Person:
     """Somebody with a Telegram client. What they do reaches the bot as updates; what the bot sends, they read."""
 
-    def __init__(self, world: World, user_id: int, first_name: str, username: str, language_code: str) -> None:
+    def __init__(
+        self, world: World, user_id: int, first_name: str, username: str, language_code: str
+    ) -> None:
         self.world, self.id, self.first_name = world, user_id, first_name
         self.username, self.language_code = username, language_code
         self._read: dict[tuple[Chat, str], int] = {}
@@ -264,7 +285,12 @@ class Person:
     @property
     def json(self) -> Json:
         given = {"username": self.username, "language_code": self.language_code}
-        return {"id": self.id, "is_bot": False, "first_name": self.first_name, **{k: v for k, v in given.items() if v}}
+        return {
+            "id": self.id,
+            "is_bot": False,
+            "first_name": self.first_name,
+            **{k: v for k, v in given.items() if v},
+        }
 
     def __repr__(self) -> str:
         return f"<{self.first_name} {self.id}>"
@@ -276,7 +302,12 @@ class Person:
     # What people do
 
     async def says(
-        self, text: str, *, chat: Group | None = None, reply_to: Message | None = None, to: Account | None = None
+        self,
+        text: str,
+        *,
+        chat: Group | None = None,
+        reply_to: Message | None = None,
+        to: Account | None = None,
     ) -> Message:
         """Write a text, to the bot or into a group."""
         text, entities = tidy(text, [])
@@ -300,7 +331,12 @@ class Person:
         account = to or (message.sender if isinstance(message.sender, Account) else self.world.bot)
         tap = Tap(str(random.getrandbits(60)), self, message, account, data)
         self.world.taps[tap.id] = tap
-        query = {"id": tap.id, "from": self.json, "message": message.json(), "chat_instance": message.chat.instance}
+        query = {
+            "id": tap.id,
+            "from": self.json,
+            "message": message.json(),
+            "chat_instance": message.chat.instance,
+        }
         self.world.emit(account, "callback_query", query | {"data": data})
         return tap
 
@@ -321,19 +357,36 @@ class Person:
     ) -> Message:
         """Send a picture."""
         file = self.world.keep(data, "photos", "photo.jpg", "image/jpeg")
-        media = {"photo": [file.json | {"width": 90, "height": 67}, file.json | {"width": 800, "height": 600}]}
-        return self._post(chat, to, None, text=caption, entities=find_entities(caption), media=media, file=file)
+        media = {
+            "photo": [file.json | {"width": 90, "height": 67}, file.json | {"width": 800, "height": 600}]
+        }
+        return self._post(
+            chat, to, None, text=caption, entities=find_entities(caption), media=media, file=file
+        )
 
     async def sends_document(
-        self, data: bytes, name: str, *, caption: str = "", chat: Group | None = None, to: Account | None = None
+        self,
+        data: bytes,
+        name: str,
+        *,
+        caption: str = "",
+        chat: Group | None = None,
+        to: Account | None = None,
     ) -> Message:
         """Send a file."""
         file = self.world.keep(data, "documents", name, "application/octet-stream")
         media = {"document": file.json | {"file_name": name, "mime_type": file.mime}}
-        return self._post(chat, to, None, text=caption, entities=find_entities(caption), media=media, file=file)
+        return self._post(
+            chat, to, None, text=caption, entities=find_entities(caption), media=media, file=file
+        )
 
     async def sends_voice(
-        self, data: bytes = b"OggS", *, duration: int = 1, chat: Group | None = None, to: Account | None = None
+        self,
+        data: bytes = b"OggS",
+        *,
+        duration: int = 1,
+        chat: Group | None = None,
+        to: Account | None = None,
     ) -> Message:
         """Send a voice note; duration in seconds."""
         file = self.world.keep(data, "voice", "voice.oga", "audio/ogg")
@@ -381,7 +434,9 @@ class Person:
         place: Chat = chat or self.chat(of)
         return await self._next(place, "edited", place.edited, timeout)
 
-    async def quiet(self, seconds: float = 0.1, *, chat: Group | None = None, of: Account | None = None) -> None:
+    async def quiet(
+        self, seconds: float = 0.1, *, chat: Group | None = None, of: Account | None = None
+    ) -> None:
         """Wait that long and fail if a message came that wasn't read."""
         place: Chat = chat or self.chat(of)
         await asyncio.sleep(seconds)
@@ -401,7 +456,9 @@ class Person:
         self._read[place, kind] = index + 1
         return messages[index]
 
-    def _post(self, group: Group | None, to: Account | None, reply_to: Message | None, **content: Any) -> Message:
+    def _post(
+        self, group: Group | None, to: Account | None, reply_to: Message | None, **content: Any
+    ) -> Message:
         chat: Chat = group or self.chat(to)
         if isinstance(chat, Private):
             if chat.blocked:
@@ -421,7 +478,9 @@ class Person:
             return
         chat.blocked = blocked
         statuses = ("member", "kicked") if blocked else ("kicked", "member")
-        self.world.emit(chat.account, "my_chat_member", self.world.change(chat, chat.account, self, *statuses))
+        self.world.emit(
+            chat.account, "my_chat_member", self.world.change(chat, chat.account, self, *statuses)
+        )
 
 
 class World:
@@ -432,7 +491,9 @@ class World:
         self.bots: dict[str, Account] = {}
         for number, token in enumerate(tokens):
             tail = str(number + 1) if number else ""
-            account = Account(token, int(token.split(":")[0]), f"coach{tail}_test_bot", f"Coach{tail}", privacy)
+            account = Account(
+                token, int(token.split(":")[0]), f"coach{tail}_test_bot", f"Coach{tail}", privacy
+            )
             account.next_update_id += 1_000_000 * number
             self.bots[token] = account
         self.people: dict[int, Person] = {}
@@ -456,7 +517,13 @@ class World:
     # Who is there
 
     def person(
-        self, first_name: str, *, language_code: str = "en", username: str = "", user_id: int = 0, started: bool = False
+        self,
+        first_name: str,
+        *,
+        language_code: str = "en",
+        username: str = "",
+        user_id: int = 0,
+        started: bool = False,
     ) -> Person:
         """Somebody new. A bot can't write to them before they wrote to it, unless `started` says they did once."""
         number = user_id or next(self._people_ids)
@@ -467,7 +534,13 @@ class World:
         return person
 
     def group(
-        self, title: str, members: Iterable[Person] = (), *, username: str = "", admin: bool = False, bot: bool = True
+        self,
+        title: str,
+        members: Iterable[Person] = (),
+        *,
+        username: str = "",
+        admin: bool = False,
+        bot: bool = True,
     ) -> Group:
         """A supergroup with these members and, unless `bot` is false, every bot (as administrator if `admin`)."""
         number = -1_002_000_000_000 - next(self._group_ids)
@@ -493,7 +566,14 @@ class World:
         number = len(self.files) + 1
         suffix = f".{name.rpartition('.')[2]}" if "." in name else ""
         unique = f"AgAD{random.getrandbits(48):012x}"
-        file = Stored(f"BQACAgIAAxk{random.getrandbits(120):030x}", unique, data, f"{folder}/file_{number}{suffix}", name, mime)
+        file = Stored(
+            f"BQACAgIAAxk{random.getrandbits(120):030x}",
+            unique,
+            data,
+            f"{folder}/file_{number}{suffix}",
+            name,
+            mime,
+        )
         self.files[file.file_id] = file
         return file
 
@@ -545,9 +625,15 @@ class World:
         if status == "kicked":
             body["until_date"] = 0
         if status == "administrator":
-            rights = "manage_chat delete_messages manage_video_chats restrict_members promote_members change_info"
+            rights = (
+                "manage_chat delete_messages manage_video_chats restrict_members promote_members change_info"
+            )
             rights += " invite_users post_stories edit_stories delete_stories"
-            body |= {"can_be_edited": False, "is_anonymous": False, **{f"can_{r}": True for r in rights.split()}}
+            body |= {
+                "can_be_edited": False,
+                "is_anonymous": False,
+                **{f"can_{r}": True for r in rights.split()},
+            }
         return body
 
     def change(self, chat: Chat, account: Account, who: Person, old: str, new: str) -> Json:
@@ -568,7 +654,9 @@ class World:
     def redeliver(self, update: Json | int) -> None:
         """Serve an update once more though it may be confirmed, as Telegram now and then does."""
         number = update if isinstance(update, int) else update["update_id"]
-        account, known = next((a, u) for a in self.bots.values() for u in a.history if u["update_id"] == number)
+        account, known = next(
+            (a, u) for a in self.bots.values() for u in a.history if u["update_id"] == number
+        )
         account.again.append(known)
         self.wake(account)
 
@@ -579,7 +667,7 @@ class World:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def wait_for(self, predicate: Callable[[], T], timeout: float = 5.0, what: str = "it") -> T:
+    async def wait_for(self, predicate: Callable[[], T | None], timeout: float = 5.0, what: str = "it") -> T:
         """Wait until the predicate holds and return what it gave; AssertionError after so many seconds."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout

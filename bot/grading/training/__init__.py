@@ -1,1 +1,1 @@
-"""Makes the encoder's weights file from published weights and our own rubrics; needs torch for all but plain conversion."""
+"""Makes the encoder's weights file from published weights and our own rubrics; tuning needs torch."""

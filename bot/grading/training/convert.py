@@ -1,4 +1,5 @@
-"""Published BERT weights (safetensors and vocab.txt) to the arrays of the encoder's weights file; needs numpy alone.
+"""Published BERT weights (safetensors and vocab.txt) to the arrays of the encoder's weights file; needs numpy
+alone.
 
 Refuses to guess: names and shapes must be those of a BERT model.
 """
@@ -30,7 +31,8 @@ PARTS = {
 
 
 def read_safetensors(path: Path) -> dict[str, Floats]:
-    """The float32 tensors of a safetensors file, by name (format: 8 bytes of length, a JSON header, then the numbers)."""
+    """The float32 tensors of a safetensors file, by name (format: 8 bytes of length, a JSON header, then the
+    numbers)."""
     raw = path.read_bytes()
     size = int.from_bytes(raw[:8], "little")
     header = json.loads(raw[8 : 8 + size])
@@ -93,7 +95,10 @@ def write(path: Path, arrays: Mapping[str, NDArray[np.generic]], about: Mapping[
     """Write the weights file; gives its size in bytes. `about` is kept in it as JSON."""
     notes = {"format": 1, "heads": HEADS, "longest": LONGEST, **about}
     path.parent.mkdir(parents=True, exist_ok=True)
-    named: dict[str, NDArray[np.generic]] = {"about": np.frombuffer(json.dumps(notes).encode(), dtype=np.uint8), **arrays}
+    named: dict[str, NDArray[np.generic]] = {
+        "about": np.frombuffer(json.dumps(notes).encode(), dtype=np.uint8),
+        **arrays,
+    }
     with path.open("wb") as file:
         np.savez(file, allow_pickle=False, **named)
     return path.stat().st_size

@@ -1,9 +1,11 @@
-"""The command that makes the encoder's weights file.
+r"""The command that makes the encoder's weights file.
 
-    python -m bot.grading.training.encoder --from DIR --content content/ml-interview --out bot/grading/weights/encoder.npz
+    python -m bot.grading.training.encoder --from DIR --content content/ml-interview \
+        --out bot/grading/weights/encoder.npz
 
-`--from` is a folder with the published all-MiniLM-L6-v2: `model.safetensors` and `vocab.txt`. Without `--content` the weights
-are converted as they are, which needs numpy alone; tuning needs torch and a few minutes of one processor core.
+`--from` is a folder with the published all-MiniLM-L6-v2: `model.safetensors` and `vocab.txt`. Without
+`--content` the weights are converted as they are, which needs numpy alone; tuning needs torch and a few
+minutes of one processor core.
 """
 
 from __future__ import annotations
@@ -34,15 +36,23 @@ log = logging.getLogger(__name__)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0 when the file is written, 2 when something needed is missing."""
     parser = argparse.ArgumentParser(prog="python -m bot.grading.training.encoder", description=__doc__)
-    parser.add_argument("--from", dest="source", type=Path, required=True, help="folder with model.safetensors and vocab.txt")
+    parser.add_argument(
+        "--from", dest="source", type=Path, required=True, help="folder with model.safetensors and vocab.txt"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the weights file to write (.npz)")
     parser.add_argument("--content", type=Path, help="a pack's folder: tune on its rubrics")
     parser.add_argument("--layers", type=int, default=6, help="layers that make vectors of texts, 1..6")
-    parser.add_argument("--steps", type=int, default=400, help="steps of tuning for likeness; 0: leave as published")
+    parser.add_argument(
+        "--steps", type=int, default=400, help="steps of tuning for likeness; 0: leave as published"
+    )
     parser.add_argument("--rate", type=float, default=5e-5, help="peak learning rate for likeness")
-    parser.add_argument("--pair-layers", type=int, default=0, help="layers that judge pairs, 0 (no judge) to 6")
+    parser.add_argument(
+        "--pair-layers", type=int, default=0, help="layers that judge pairs, 0 (no judge) to 6"
+    )
     parser.add_argument("--pair-steps", type=int, default=1500, help="steps of tuning the judge of pairs")
-    parser.add_argument("--pair-rate", type=float, default=1e-4, help="peak learning rate of the judge of pairs")
+    parser.add_argument(
+        "--pair-rate", type=float, default=1e-4, help="peak learning rate of the judge of pairs"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     parser.add_argument("--any-weights", action="store_true", help="do not ask for the published SHA-256")
@@ -94,7 +104,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         about |= {"pair_layers": chosen.pair_layers, "labels": list(LABELS)}
     size = convert.write(chosen.out, arrays, about)
     Encoder.load(chosen.out)
-    log.info("%s: %.1f MB, SHA-256 %s", chosen.out, size / 1e6, hashlib.sha256(chosen.out.read_bytes()).hexdigest())
+    log.info(
+        "%s: %.1f MB, SHA-256 %s", chosen.out, size / 1e6, hashlib.sha256(chosen.out.read_bytes()).hexdigest()
+    )
     return 0
 
 

@@ -34,7 +34,9 @@ class Layer(nn.Module):
     def forward(self, x: Tensor, there: Tensor) -> Tensor:
         """`x` [texts, tokens, width]; `there` [texts, 1, 1, tokens] is true where there is a token."""
         shape = (x.shape[0], x.shape[1], HEADS, -1)
-        query, key, value = (part(x).view(shape).transpose(1, 2) for part in (self.query, self.key, self.value))
+        query, key, value = (
+            part(x).view(shape).transpose(1, 2) for part in (self.query, self.key, self.value)
+        )
         seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=there)
         seen = self.out(seen.transpose(1, 2).reshape(x.shape))
         x = self.norm1(x + functional.dropout(seen, self.dropout, self.training))
@@ -65,17 +67,15 @@ class Layer(nn.Module):
 class Tower(nn.Module):
     """Word, position and type embeddings and the first `layers` layers.
 
-    Words and positions stay as they are (the words rounded, as they are shipped), so two towers can share them.
+    Words and positions stay as they are (the words rounded, as they are shipped), so two towers can share
+    them.
     """
 
     def __init__(self, tensors: Mapping[str, Floats], layers: int, dropout: float = 0.1) -> None:
         super().__init__()
-        words = torch.from_numpy(rounded(tensors["embeddings.word_embeddings.weight"]))
-        self.words = nn.Embedding.from_pretrained(words, freeze=True)
-        positions = torch.from_numpy(tensors["embeddings.position_embeddings.weight"][:LONGEST].copy())
-        self.positions = nn.Embedding.from_pretrained(positions, freeze=True)
-        types = torch.from_numpy(tensors["embeddings.token_type_embeddings.weight"].copy())
-        self.types = nn.Embedding.from_pretrained(types, freeze=False)
+        self.words = _table(rounded(tensors["embeddings.word_embeddings.weight"]), tuned=False)
+        self.positions = _table(tensors["embeddings.position_embeddings.weight"][:LONGEST], tuned=False)
+        self.types = _table(tensors["embeddings.token_type_embeddings.weight"], tuned=True)
         self.norm = _norm(tensors, "embeddings.LayerNorm")
         self.layers = nn.ModuleList(Layer(tensors, number, dropout) for number in range(layers))
 
@@ -131,7 +131,9 @@ class Pairs(nn.Module):
         second = (places >= torch.tensor(seconds)[:, None]) & there
         first = ~second & there
         states = self.tower(ids, second.long(), there)
-        means = [(states * part[:, :, None]).sum(dim=1) / part.sum(dim=1, keepdim=True) for part in (first, second)]
+        means = [
+            (states * part[:, :, None]).sum(dim=1) / part.sum(dim=1, keepdim=True) for part in (first, second)
+        ]
         features = torch.cat([states[:, 0], *means], dim=1)
         logits: Tensor = self.head(functional.dropout(features, 0.1, self.training))
         return logits
@@ -145,6 +147,12 @@ def padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         ids[number, : len(row)] = torch.tensor(row)
     lengths = torch.tensor([len(row) for row in rows])
     return ids, torch.arange(longest)[None, :] < lengths[:, None]
+
+
+def _table(rows: Floats, tuned: bool) -> nn.Embedding:
+    made = nn.Embedding(*rows.shape)
+    made.weight = nn.Parameter(torch.from_numpy(rows.copy()), requires_grad=tuned)
+    return made
 
 
 def _linear(tensors: Mapping[str, Floats], name: str) -> nn.Linear:

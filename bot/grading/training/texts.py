@@ -1,6 +1,7 @@
 """The rubrics' texts as training material: groups that mean the same, and labelled pairs. No torch here.
 
-Reads only the fields that it needs of a pack's TOML files; whether the content is sound is for `coach check` to say.
+Reads only the fields that it needs of a pack's TOML files; whether the content is sound is for `coach check`
+to say.
 """
 
 from __future__ import annotations
@@ -14,7 +15,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-__all__ = ["LABELS", "MAKES", "NEITHER", "WRONG", "Material", "Misbelief", "Pair", "Point", "hold_out", "pairs", "read"]
+__all__ = [
+    "LABELS",
+    "MAKES",
+    "NEITHER",
+    "WRONG",
+    "Material",
+    "Misbelief",
+    "Pair",
+    "Point",
+    "hold_out",
+    "pairs",
+    "read",
+]
 
 LABELS = ("makes", "wrong", "neither")
 """What a reply's clause does to a point: says it, says it wrongly, or speaks of something else."""
@@ -66,7 +79,8 @@ class Held:
 
 
 def read(folder: Path) -> list[Material]:
-    """Every question and follow-up of a pack, in the order of file names. Raises ValueError on TOML that can't be read."""
+    """Every question and follow-up of a pack, in the order of file names. Raises ValueError on TOML that
+    can't be read."""
     found: list[Material] = []
     for path in sorted(folder.rglob("*.toml")):
         try:
@@ -85,11 +99,17 @@ def _material(name: str, entry: dict[str, Any]) -> Material:
     return Material(
         id=name,
         points=tuple(
-            Point(point["id"], (point["statement"], *point.get("phrasings", ())), tuple(point.get("contrary", ())))
+            Point(
+                point["id"],
+                (point["statement"], *point.get("phrasings", ())),
+                tuple(point.get("contrary", ())),
+            )
             for point in entry.get("points", [])
         ),
         misbeliefs=tuple(
-            Misbelief(wrong["id"], (wrong["statement"], *wrong.get("phrasings", ())), wrong.get("reverses", ""))
+            Misbelief(
+                wrong["id"], (wrong["statement"], *wrong.get("phrasings", ())), wrong.get("reverses", "")
+            )
             for wrong in entry.get("misconceptions", [])
         ),
         asked=(entry.get("prompt", ""), *entry.get("wordings", ())),
@@ -97,7 +117,8 @@ def _material(name: str, entry: dict[str, Any]) -> Material:
 
 
 def hold_out(materials: Sequence[Material], rng: random.Random) -> tuple[list[Material], Held]:
-    """Keep two phrasings and one contrary of each point, and one phrasing of each misconception, from training."""
+    """Keep two phrasings and one contrary of each point, and one phrasing of each misconception, from
+    training."""
     kept: list[Material] = []
     tests: list[tuple[str, str, str, int]] = []
     for material in materials:
@@ -122,11 +143,12 @@ def hold_out(materials: Sequence[Material], rng: random.Random) -> tuple[list[Ma
     return kept, Held(tuple(tests))
 
 
-# ---------------------------------------------------------------------------------------------------------------- pairs
+# ------------------------------------------------------------------------------------------------------ pairs
 
 
 def pairs(materials: Sequence[Material], count: int, rng: random.Random) -> Iterator[Pair]:
-    """`count` pairs, drawn anew: about two fifths make the point, three tenths say it wrongly, three tenths neither."""
+    """`count` pairs, drawn anew: about two fifths make the point, three tenths say it wrongly, three tenths
+    neither."""
     places = [(material, point) for material in materials for point in material.points]
     while count > 0:
         rng.shuffle(places)
@@ -146,7 +168,11 @@ def pairs(materials: Sequence[Material], count: int, rng: random.Random) -> Iter
 def _reference(point: Point, rng: random.Random, but: str = "") -> str:
     """The statement half of the time, else a phrasing; never the clause itself."""
     others = [text for text in point.true if text != but]
-    return point.true[0] if point.true[0] != but and rng.random() < 0.5 else rng.choice(others or list(point.true))
+    return (
+        point.true[0]
+        if point.true[0] != but and rng.random() < 0.5
+        else rng.choice(others or list(point.true))
+    )
 
 
 def _makes(material: Material, point: Point, rng: random.Random) -> Pair:
@@ -159,7 +185,9 @@ def _makes(material: Material, point: Point, rng: random.Random) -> Pair:
 
 def _wrong(material: Material, point: Point, rng: random.Random) -> Pair | None:
     choices = list(point.wrong)
-    choices += [text for belief in material.misbeliefs if belief.reverses == point.id for text in belief.texts]
+    choices += [
+        text for belief in material.misbeliefs if belief.reverses == point.id for text in belief.texts
+    ]
     if not choices or rng.random() < 0.25:
         text = turned(rng.choice(point.true), rng)
         if text is None:
@@ -180,7 +208,9 @@ def _neither(materials: Sequence[Material], material: Material, point: Point, rn
             clause = _beside(clause, _elsewhere(material, point, rng), rng)
     elif draw < 0.75:
         others = [text for other in material.points if other.id != point.id for text in other.wrong]
-        others += [text for belief in material.misbeliefs if belief.reverses != point.id for text in belief.texts]
+        others += [
+            text for belief in material.misbeliefs if belief.reverses != point.id for text in belief.texts
+        ]
         clause = noisy(rng.choice(others or [material.asked[0]]), rng)
     elif draw < 0.85:
         clause = noisy(rng.choice([text for text in material.asked if text] or [rng.choice(EMPTY)]), rng)
@@ -204,7 +234,7 @@ def _beside(one: str, other: str, rng: random.Random) -> str:
     return first.rstrip(".") + rng.choice((". ", ", and ", "; ", " so ", " ")) + second
 
 
-# ---------------------------------------------------------------------------------------------------------------- noise
+# ------------------------------------------------------------------------------------------------------ noise
 
 FILLERS = ("so um", "I think", "basically", "well,", "you know", "okay so", "in my view", "right, so", "like")
 
@@ -266,7 +296,9 @@ OPPOSITES = (
     ("above", "below"),
 )
 _OPPOSITE = {one: other for pair in OPPOSITES for one, other in (pair, pair[::-1])}
-_SWAP = re.compile(r"\b(" + "|".join(sorted((re.escape(word) for word in _OPPOSITE), key=len, reverse=True)) + r")\b", re.I)
+_SWAP = re.compile(
+    r"\b(" + "|".join(sorted((re.escape(word) for word in _OPPOSITE), key=len, reverse=True)) + r")\b", re.I
+)
 _DENIED = re.compile(r"\b(?:not|never|no longer)\s+|n't\b|n’t\b", re.I)
 _VERB = re.compile(
     r"\b(is|are|was|were|can|will|should|would|must|does|do|has|have|could|may)\b(?!n['’]t)(?!\s+not\b)", re.I
@@ -274,7 +306,7 @@ _VERB = re.compile(
 
 
 def turned(text: str, rng: random.Random) -> str | None:
-    """`text` made to say the opposite by one change: a "not" taken or put in, or one word for its opposite; None if it can't."""
+    """`text` turned round by one change: a "not" taken out or put in, or a word for its opposite; or None."""
     ways = []
     if _DENIED.search(text):
         ways.append(lambda: _DENIED.sub("", text, count=1))
@@ -288,7 +320,8 @@ def turned(text: str, rng: random.Random) -> str | None:
 
 
 def noisy(text: str, rng: random.Random) -> str:
-    """`text` as it might arrive: dictated, typed in haste, without a word or two. Half of the time as it is."""
+    """`text` as it might arrive: dictated, typed in haste, without a word or two. Half of the time as it
+    is."""
     if rng.random() < 0.5:
         return text
     if rng.random() < 0.4:

@@ -1,0 +1,123 @@
+"""The terminal as a platform: one learner, who types and reads."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import textwrap
+from collections.abc import Callable
+from datetime import UTC, datetime
+from shutil import get_terminal_size
+from typing import TextIO
+from uuid import uuid4
+
+from bot import Address, Choice, Coach, Message, Reply, Style
+from bot.outbox import UNLIMITED
+
+PLATFORM = "console"
+HERE = Address(PLATFORM, "you", "you")
+
+_COLOURS = {Style.BOLD: "1", Style.ITALIC: "3", Style.QUOTE: "36", Style.CODE: "33", Style.BLOCK: "33"}
+
+
+class Console:
+    """Reads lines from `stdin` and writes replies to `stdout`. A number alone presses the button of that number."""
+
+    platform = PLATFORM
+    pace = UNLIMITED
+
+    def __init__(self, coach: Coach, *, stdin: TextIO | None = None, stdout: TextIO | None = None) -> None:
+        self._coach = coach
+        self._in = stdin or sys.stdin
+        self._out = stdout or sys.stdout
+        self._colour = self._out.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+        self._choices: list[Choice] = []
+        self._printed = asyncio.Event()
+        self._owed = 0
+
+    async def send(self, address: Address, reply: Reply, key: str) -> str:
+        """Prints a reply; its buttons are numbered."""
+        self._choices = [choice for row in reply.choices for choice in row]
+        width = max(40, min(100, get_terminal_size((88, 24)).columns))
+        lines = [self._fold(line, width) for line in self.draw(reply).split("\n")]
+        buttons = "   ".join(f"[{number}] {choice.label}" for number, choice in enumerate(self._choices, 1))
+        if buttons:
+            lines += ["", self._paint(textwrap.fill(buttons, width, break_long_words=False), "2")]
+        self._out.write("\n" + "\n".join(lines) + "\n\n")
+        self._out.flush()
+        self._owed -= 1
+        self._printed.set()
+        return key
+
+    def draw(self, reply: Reply) -> str:
+        """The reply's text, in colour where the terminal has colours."""
+        return "".join(self._paint(span.text, _COLOURS.get(span.style, "")) for span in reply.spans)
+
+    def _paint(self, text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if code and self._colour and text.strip() else text
+
+    def _fold(self, line: str, width: int) -> str:
+        indent = line[: len(line) - len(line.lstrip())]
+        return textwrap.fill(
+            line.strip(), width, initial_indent=indent, subsequent_indent=indent or "  " * line.startswith(("✅", "🟡", "⚪", "❌")),
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
+
+    async def converse(self, *, begin: bool = True) -> None:
+        """Talks until the input ends or the learner says /quit."""
+        if begin:
+            await self._say("/start" if not await self._coach.knows(HERE) else "/next")
+        while True:
+            line = await self._line()
+            if line is None or line.strip() in ("/quit", "/exit"):
+                self._out.write("Goodbye. Everything is kept.\n")
+                self._out.flush()
+                return
+            text = self._pressed(line)
+            if text.strip():
+                await self._say(text)
+
+    def _pressed(self, line: str) -> str:
+        word = line.strip()
+        if word.isascii() and word.isdigit() and 1 <= int(word) <= len(self._choices):
+            return self._choices[int(word) - 1].text
+        return line
+
+    async def _say(self, text: str) -> None:
+        message = Message(uuid4().hex, HERE, text, datetime.now(UTC))
+        replies = await self._coach.handle(message)
+        self._owed += len(replies)
+        while self._owed > 0:
+            self._printed.clear()
+            await self._printed.wait()
+
+    async def _line(self) -> str | None:
+        """The next line, read without holding up the loop; several pasted lines come one by one."""
+        self._out.write(self._paint("you> ", "32"))
+        self._out.flush()
+        line = await _in_thread(self._in.readline)
+        return line.rstrip("\n") if line else None
+
+
+async def _in_thread(read: Callable[[], str]) -> str:
+    """Runs a blocking read in a daemon thread, so that a waiting read never keeps the process from ending."""
+    import threading
+
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[str] = loop.create_future()
+
+    def finish(line: str) -> None:
+        if not done.done():
+            done.set_result(line)
+
+    def work() -> None:
+        try:
+            line = read()
+        except (OSError, ValueError, UnicodeDecodeError):
+            line = ""
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(finish, line)
+
+    threading.Thread(target=work, daemon=True, name="stdin").start()
+    return await done

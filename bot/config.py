@@ -1,0 +1,48 @@
+"""Settings, read from the environment and from a file `.env`; every one is described in `.env.example`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from platformdirs import user_cache_path, user_data_path
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from bot.errors import SettingsError
+
+
+def _base(url: str) -> str:
+    if url and not url.startswith(("http://", "https://")):
+        raise ValueError("begins with http:// or https://")
+    return url.rstrip("/")
+
+
+Url = Annotated[str, AfterValidator(_base)]
+
+
+class Settings(BaseSettings):
+    """Each field is the environment variable COACH_<NAME>."""
+
+    model_config = SettingsConfigDict(env_prefix="COACH_", env_file=".env", env_file_encoding="utf-8", extra="ignore")
+
+    database: str = Field(default_factory=lambda: f"sqlite:///{user_data_path('interview-coach') / 'coach.db'}")
+    content: Path | None = None
+    cache: Path = Field(default_factory=lambda: user_cache_path("interview-coach"))
+    telegram_token: SecretStr | None = None
+    telegram_api: Url = "https://api.telegram.org"
+    telegram_webhook_url: Url = ""
+    telegram_webhook_secret: SecretStr | None = None
+    discord_token: SecretStr | None = None
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    log: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
+    log_json: bool | None = None
+
+
+def settings() -> Settings:
+    """The settings in force. Raises SettingsError with a sentence that names the variable and never its value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = [f"COACH_{'_'.join(str(part) for part in one['loc']).upper()}: {one['msg']}" for one in error.errors(include_input=False)]
+        raise SettingsError("; ".join(problems)) from None

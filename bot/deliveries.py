@@ -1,0 +1,186 @@
+"""What is owed gets sent: claim, send at the platform's pace, record. One courier serves every platform of a process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from bot.coach import Coach
+from bot.errors import AddressGone, SendLater, SendRefused, SendUnclear, StoreError
+from bot.outbox import Lane, Owed, Pace
+from bot.ports import Adapter, Store
+
+MOST_TRIES = 5
+BACKOFF = (1.0, 4.0, 15.0, 60.0)
+"""Seconds before the second, third, fourth and fifth try where the platform names no time."""
+
+LONGEST_REST = 1.0
+"""Seconds after which the outbox is looked at again even when nobody said that there is something new."""
+
+PATIENCE = 2.0
+"""Seconds that a claimed message waits for its turn; a longer wait goes back to the outbox."""
+
+log = structlog.get_logger("deliveries")
+
+
+class Bucket:
+    """A token bucket: `rate` a second, `burst` at once after a rest. Time is an argument, in seconds."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self.rate = rate
+        self.burst = max(1.0, burst)
+        self._left = self.burst
+        self._at: float | None = None
+
+    def wait(self, now: float) -> float:
+        """Takes one token and returns the seconds until it is really there (0 when it is)."""
+        if self._at is not None:
+            self._left = min(self.burst, self._left + (now - self._at) * self.rate)
+        self._at = now
+        self._left -= 1.0
+        return max(0.0, -self._left / self.rate)
+
+    def give_back(self) -> None:
+        """Returns a token that was taken and not used."""
+        self._left += 1.0
+
+
+class Courier:
+    """Sends what the outbox holds for its adapters, until stopped. `wake` tells it that something new is there."""
+
+    def __init__(
+        self, store: Store, coach: Coach, adapters: Mapping[str, Adapter], *, now: Callable[[], datetime] | None = None
+    ) -> None:
+        self._store = store
+        self._coach = coach
+        self._adapters = dict(adapters)
+        self._now = now or (lambda: datetime.now(UTC))
+        self._wake = asyncio.Event()
+        self._stopping = False
+        self._running: set[asyncio.Task[None]] = set()
+        self._gates = {platform: asyncio.Semaphore(adapter.pace.in_flight) for platform, adapter in self._adapters.items()}
+        self._platform = {platform: Bucket(a.pace.per_second, a.pace.per_second / 5) for platform, a in self._adapters.items()}
+        self._chats: OrderedDict[tuple[str, str], Bucket] = OrderedDict()
+        self._quiet_until: dict[str, float] = {}
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Claims and sends until `stop`. A database that is away is waited for."""
+        platforms = list(self._adapters)
+        await self._store.released(platforms)
+        while not self._stopping:
+            self._wake.clear()
+            room = sum(adapter.pace.in_flight for adapter in self._adapters.values()) * 2 - len(self._running)
+            try:
+                claimed = await self._store.claim(platforms, self._now(), room) if room > 0 else []
+            except StoreError as error:
+                log.warning("outbox unreadable", reason=str(error))
+                claimed = []
+            for owed in claimed:
+                task = asyncio.create_task(self._one(owed))
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
+                task.add_done_callback(lambda _: self._wake.set())
+            if not claimed:
+                await self._rest(platforms)
+
+    async def stop(self) -> None:
+        """Claims nothing new and waits for what is being sent."""
+        self._stopping = True
+        self._wake.set()
+        if self._running:
+            await asyncio.wait(set(self._running), timeout=10)
+
+    async def drained(self) -> None:
+        """Returns when nothing waits to be sent and nothing is being sent."""
+        while self._running or await self._store.next_at(list(self._adapters)) is not None:
+            if self._running:
+                await asyncio.wait(set(self._running))
+            else:
+                self._wake.set()
+                await asyncio.sleep(0)
+
+    async def _rest(self, platforms: list[str]) -> None:
+        pause = LONGEST_REST
+        with suppress(StoreError):
+            due = await self._store.next_at(platforms)
+            if due is not None:
+                pause = min(pause, max(0.0, (due - self._now()).total_seconds()))
+        with suppress(TimeoutError):
+            # Where something is ready but its chat is busy, the chat's own task wakes us when it is done.
+            await asyncio.wait_for(self._wake.wait(), pause if pause > 0 or not self._running else LONGEST_REST)
+
+    async def _one(self, owed: Owed) -> None:
+        adapter = self._adapters[owed.address.platform]
+        try:
+            wait = self._wait(owed, adapter.pace)
+            if wait > PATIENCE:
+                await self._store.settle(owed, "retry", self._now(), again_at=self._now() + timedelta(seconds=wait))
+                return
+            await asyncio.sleep(wait)
+            async with self._gates[owed.address.platform]:
+                await self._send(owed, adapter)
+        except StoreError as error:
+            log.warning("not recorded", key=owed.key, reason=str(error))
+        except Exception as error:  # one message must never stop the courier; its row is tried again after its lease
+            log.error("courier failed", key=owed.key, kind=type(error).__name__)
+
+    def _wait(self, owed: Owed, pace: Pace) -> float:
+        """Seconds until this message may go, by the platform's limits."""
+        now = asyncio.get_running_loop().time()
+        if owed.lane is Lane.BULK and self._quiet_until.get(owed.address.platform, 0.0) > now:
+            return self._quiet_until[owed.address.platform] - now + 0.01
+        chat = (owed.address.platform, owed.address.chat)
+        bucket = self._chats.get(chat)
+        if bucket is None:
+            group = owed.address.chat != owed.address.user
+            bucket = Bucket(pace.group_per_minute / 60, pace.group_per_minute) if group else Bucket(pace.per_chat, pace.burst)
+            self._chats[chat] = bucket
+            while len(self._chats) > 10_000:
+                self._chats.popitem(last=False)
+        self._chats.move_to_end(chat)
+        wait = max(bucket.wait(now), platform_wait := self._platform[owed.address.platform].wait(now))
+        if wait > PATIENCE:
+            bucket.give_back()
+            self._platform[owed.address.platform].give_back()
+        return max(wait, platform_wait)
+
+    async def _send(self, owed: Owed, adapter: Adapter) -> None:
+        reply = owed.reply or await self._coach.compose(owed)
+        if reply is None:
+            return
+        try:
+            message = await adapter.send(owed.address, reply, owed.key)
+        except AddressGone:
+            await self._store.settle(owed, "dead", self._now())
+            await self._store.unreachable(owed.address, self._now())
+            log.info("address gone", platform=owed.address.platform, learner=owed.learner)
+        except SendRefused as error:
+            await self._store.settle(owed, "dead", self._now())
+            log.error("message refused", key=owed.key, reason=str(error))
+        except (SendLater, SendUnclear) as error:
+            await self._later(owed, error)
+        else:
+            await self._store.settle(owed, "sent", self._now(), message=message)
+
+    async def _later(self, owed: Owed, error: SendLater | SendUnclear) -> None:
+        unclear = isinstance(error, SendUnclear)
+        # Where nobody can say whether it arrived it is sent once more, not for ever: a learner rather reads a
+        # message twice than never, but not five times.
+        if owed.tries >= MOST_TRIES or (unclear and owed.unsure):
+            await self._store.settle(owed, "dead", self._now())
+            log.error("message given up", key=owed.key, tries=owed.tries)
+            return
+        seconds = getattr(error, "seconds", None)
+        if isinstance(error, SendLater) and error.flood:
+            until = asyncio.get_running_loop().time() + (seconds or BACKOFF[0])
+            self._quiet_until[owed.address.platform] = max(until, self._quiet_until.get(owed.address.platform, 0.0))
+        pause = seconds if seconds is not None else BACKOFF[min(owed.tries, len(BACKOFF)) - 1]
+        await self._store.settle(owed, "retry", self._now(), again_at=self._now() + timedelta(seconds=pause), unsure=unclear)
