@@ -12,8 +12,7 @@ from shutil import get_terminal_size
 from typing import TextIO
 from uuid import uuid4
 
-from bot import Address, Choice, Coach, Message, Reply, Style
-from bot.outbox import UNLIMITED
+from bot import UNLIMITED, Address, Choice, Coach, Message, Reply, Style
 
 PLATFORM = "console"
 HERE = Address(PLATFORM, "you", "you")

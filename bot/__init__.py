@@ -2,18 +2,22 @@
 
 from bot.coach import Coach
 from bot.commands import COMMANDS, Command
-from bot.messages import Address, Choice, Message, Reply, Span, Style, pages, units
+from bot.messages import Address, Choice, Message, Reply, Span, Style, pages, say, units
+from bot.outbox import UNLIMITED, Pace
 
 __all__ = [
     "COMMANDS",
+    "UNLIMITED",
     "Address",
     "Choice",
     "Coach",
     "Command",
     "Message",
+    "Pace",
     "Reply",
     "Span",
     "Style",
     "pages",
+    "say",
     "units",
 ]

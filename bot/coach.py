@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from bot import commands, days, interviews, phrases, reviews
+from bot import commands, days, interviews, phrases, reviews, zones
 from bot.content import Library, Question, Rubric
 from bot.messages import Address, Message, Reply
 from bot.model import Asked, Attempt, Changes, Fate, Learner, Memory, Occasion, Practised
@@ -130,6 +130,36 @@ class Coach:
             self.on_owed()
         return outcome.replies
 
+    # ------------------------------------------------------------------------------------------ the inbox
+
+    async def take(self, platform: str, updates: Sequence[tuple[str, str]]) -> list[str]:
+        """Keeps raw updates, as (key, text) pairs, until the message with that key is handled; returns the keys that are new.
+
+        An adapter calls it before it tells its platform that the updates arrived."""
+        return await self._store.take(platform, updates, self._now())
+
+    async def waiting(self, platform: str) -> list[tuple[str, str]]:
+        """What an earlier run took and did not finish, oldest first."""
+        return await self._store.waiting(platform)
+
+    async def drop(self, platform: str, key: str) -> None:
+        """An update that needs no answer is done."""
+        await self._store.drop(platform, key)
+
+    async def apologise(self, address: Address, key: str) -> None:
+        """Marks a message done that could not be handled, and tells its sender so."""
+        owed = [Owed(f"sorry:{address.platform}:{key}", address, Lane.REPLY, "reply", phrases.failed())] if address.chat else []
+        await self._store.record(key, address, Changes(), owed, self._now())
+        self.on_owed()
+
+    async def gone(self, address: Address) -> None:
+        """The learner at `address` can't be written to until they write again."""
+        await self._store.unreachable(address, self._now())
+
+    async def knows(self, address: Address) -> bool:
+        """Whether somebody at `address` has spoken with the coach before."""
+        return (await self._store.recall(address)).learner is not None
+
     def _one_at_a_time(self, address: Address) -> AbstractAsyncContextManager[None]:
         key = (address.platform, address.user)
         lock = self._locks.get(key)
@@ -171,7 +201,7 @@ class Coach:
 
     async def _start(self, turn: Turn) -> Outcome:
         learner = self._scheduled(replace(turn.learner, expecting="zone"), turn.now)
-        return Outcome((phrases.welcome(likely_zones(turn.message.language)),), learner)
+        return Outcome((phrases.welcome(zones.likely(turn.message.language)),), learner)
 
     async def _typed_setting(self, turn: Turn, text: str) -> Outcome:
         step = turn.learner.expecting
@@ -184,13 +214,14 @@ class Coach:
     async def _zone(self, turn: Turn) -> Outcome:
         if not turn.argument:
             return Outcome(
-                (phrases.pick_zone(likely_zones(turn.message.language), ""),), replace(turn.learner, expecting=turn.learner.expecting or "zone")
+                (phrases.pick_zone(zones.likely(turn.message.language), ""),),
+                replace(turn.learner, expecting=turn.learner.expecting or "zone"),
             )
-        zones = days.find_zones(turn.argument, turn.now)
-        if len(zones) != 1:
-            return Outcome((phrases.pick_zone(zones, turn.argument),))
+        found = zones.find(turn.argument, turn.now)
+        if len(found) != 1:
+            return Outcome((phrases.pick_zone(found, turn.argument),))
         setting_up = turn.learner.expecting == "zone" and turn.memory.open is None and not turn.memory.past
-        learner = self._scheduled(replace(turn.learner, zone=zones[0], expecting="time" if setting_up else ""), turn.now)
+        learner = self._scheduled(replace(turn.learner, zone=found[0], expecting="time" if setting_up else ""), turn.now)
         if setting_up:
             return Outcome((phrases.ask_time(learner, turn.now),), learner)
         return Outcome((phrases.zone_set(learner, turn.now),), learner)
@@ -208,11 +239,11 @@ class Coach:
                 return Outcome((phrases.daily_unclear(),))
             learner = replace(learner, minute=minute)
             if place:
-                zones = days.find_zones(place, turn.now)
-                if len(zones) != 1:
+                found = zones.find(place, turn.now)
+                if len(found) != 1:
                     learner = self._scheduled(replace(learner, expecting=turn.learner.expecting), turn.now)
-                    return Outcome((phrases.daily_set(learner, turn.now), phrases.pick_zone(zones, place)), learner)
-                learner = replace(learner, zone=zones[0])
+                    return Outcome((phrases.daily_set(learner, turn.now), phrases.pick_zone(found, place)), learner)
+                learner = replace(learner, zone=found[0])
         learner = self._scheduled(learner, turn.now)
         if setting_up:
             return Outcome((phrases.ask_tracks(self._library),), learner)
@@ -366,7 +397,9 @@ class Coach:
         return Outcome(tuple(replies), None, tuple(asked), attempt, Practised(turn.message.at, turn.learner.zone))
 
     async def _deeper(self, turn: Turn) -> Outcome:
-        attempt = await (self._store.attempt(turn.learner.id, turn.argument) if turn.argument else self._store.last_attempt(turn.learner.id))
+        attempt = await (
+            self._store.attempt(turn.learner.id, turn.argument) if turn.argument else self._store.last_attempt(turn.learner.id)
+        )
         question = self._library.questions.get(attempt.question) if attempt else None
         if attempt is None or question is None or attempt.followup:
             return Outcome((phrases.no_follow_up(),))
@@ -376,9 +409,7 @@ class Coach:
         following = interviews.follow_up(question, attempt.grade, await self._store.follow_ups_asked(attempt.id))
         if following is None:
             return Outcome((phrases.no_follow_up(),))
-        asked = Asked(
-            self._new_id(), turn.learner.id, question.id, Occasion.FOLLOWUP, turn.now, followup=following.id, attempt=attempt.id
-        )
+        asked = Asked(self._new_id(), turn.learner.id, question.id, Occasion.FOLLOWUP, turn.now, followup=following.id, attempt=attempt.id)
         return Outcome((phrases.follow_up(asked, following),), None, (*_closing(turn.memory, Fate.REPLACED), asked))
 
     # ------------------------------------------------------------------------------------------ where one stands
@@ -393,7 +424,11 @@ class Coach:
         titles = self._library.syllabus.sections
         rows = [(titles[id], sum(found) / len(found), len(found)) for id in titles if (found := by_section.get(id))]
         weakest = sorted(scored, key=lambda one: (one.score or 0, one.question))[:3]
-        names = [self._library.questions[one.question].title for one in weakest if (one.score or 0) < 80 and one.question in self._library.questions]
+        names = [
+            self._library.questions[one.question].title
+            for one in weakest
+            if (one.score or 0) < 80 and one.question in self._library.questions
+        ]
         today = days.local_day(turn.now, turn.learner.zone)
         practised = days.days_practised(turn.memory.practised)
         return Outcome((phrases.progress(len(turn.memory.past), rows, days.streak(practised, today), names),))
@@ -493,7 +528,7 @@ def _level(text: str) -> int | None:
 
 
 def _time_and_place(text: str) -> tuple[int | None, str]:
-    """"7:30 pm Berlin" as (1170, "Berlin"); the minute is None where no time begins the text."""
+    """ "7:30 pm Berlin" as (1170, "Berlin"); the minute is None where no time begins the text."""
     words = text.replace("@", " ").split()
     if words and words[0].lower() == "at":
         words = words[1:]
@@ -506,29 +541,11 @@ def _time_and_place(text: str) -> tuple[int | None, str]:
 
 
 _GIVING_UP = re.compile(
-    r"(?:i\s+)?(?:really\s+)?(?:do\s*n[o']?t|dont|don\u2019t|do not|have no)\s+(?:know|idea|clue)(?:\s+(?:this|that|it|sorry))?|idk|no\s+(?:idea|clue)|pass|\?+|dunno|not sure",
+    r"(?:i\s+)?(?:really\s+)?(?:do\s*n[o']?t|dont|don\u2019t|do not|have no)\s+(?:know|idea|clue)(?:\s+(?:this|that|it|sorry))?"
+    r"|idk|no\s+(?:idea|clue)|pass|\?+|dunno|not sure",
     re.IGNORECASE,
 )
 
 
 def _gives_up(text: str) -> bool:
     return _GIVING_UP.fullmatch(text.strip(" .!,")) is not None
-
-
-_ZONES_BY_LANGUAGE: dict[str, tuple[str, ...]] = {
-    "de": ("Europe/Berlin", "Europe/Vienna", "Europe/Zurich"), "fr": ("Europe/Paris", "Europe/Brussels", "America/Toronto"),
-    "es": ("Europe/Madrid", "America/Mexico_City", "America/Bogota", "America/Argentina/Buenos_Aires"), "it": ("Europe/Rome",),
-    "pt": ("Europe/Lisbon", "America/Sao_Paulo"), "pt-br": ("America/Sao_Paulo",), "nl": ("Europe/Amsterdam",), "pl": ("Europe/Warsaw",),
-    "ru": ("Europe/Moscow", "Asia/Yekaterinburg", "Asia/Almaty"), "uk": ("Europe/Kyiv",), "tr": ("Europe/Istanbul",), "hi": ("Asia/Kolkata",),
-    "ar": ("Asia/Dubai", "Asia/Riyadh", "Africa/Cairo"), "he": ("Asia/Jerusalem",), "fa": ("Asia/Tehran",), "id": ("Asia/Jakarta",),
-    "ja": ("Asia/Tokyo",), "ko": ("Asia/Seoul",), "zh": ("Asia/Shanghai", "Asia/Taipei", "Asia/Singapore"), "vi": ("Asia/Ho_Chi_Minh",),
-    "en-gb": ("Europe/London",), "en-in": ("Asia/Kolkata",), "en-au": ("Australia/Sydney",), "sv": ("Europe/Stockholm",), "cs": ("Europe/Prague",),
-}  # fmt: skip
-_ANYWHERE = ("Europe/London", "America/New_York", "America/Los_Angeles", "Asia/Kolkata", "Europe/Berlin", "UTC")
-
-
-def likely_zones(language: str) -> tuple[str, ...]:
-    """Up to six zones in which a person with this language (IETF tag) may live."""
-    tag = language.lower()
-    near = _ZONES_BY_LANGUAGE.get(tag) or _ZONES_BY_LANGUAGE.get(tag.split("-")[0], ())
-    return tuple(dict.fromkeys((*near, *_ANYWHERE)))[:6]

@@ -44,5 +44,7 @@ def settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        problems = [f"COACH_{'_'.join(str(part) for part in one['loc']).upper()}: {one['msg']}" for one in error.errors(include_input=False)]
+        problems = [
+            f"COACH_{'_'.join(str(part) for part in one['loc']).upper()}: {one['msg']}" for one in error.errors(include_input=False)
+        ]
         raise SettingsError("; ".join(problems)) from None

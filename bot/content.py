@@ -192,9 +192,7 @@ def read(folder: Path) -> tuple[Library, list[str]]:
 
 def whole(library: Library) -> list[str]:
     """What is wrong with the questions together and with what they refer to; [] when nothing is."""
-    problems = [
-        f"syllabus.toml: {id}: id: no question with this id" for id in library.syllabus.required if id not in library.questions
-    ]
+    problems = [f"syllabus.toml: {id}: id: no question with this id" for id in library.syllabus.required if id not in library.questions]
     for question in library.questions.values():
         where = f"{question.pack}/{question.section}: {question.id}"
         problems += [f"{where}: {field}: {what}" for field, what in _references(question, library.syllabus)]
@@ -215,7 +213,7 @@ def _references(question: Question, syllabus: Syllabus) -> Iterator[tuple[str, s
         yield "answer", f"has {words} words, 80 to 200 are wanted"
     if not any(point.core for point in question.points):
         yield "points", "none is core"
-    if not 2 <= len(question.misconceptions):
+    if not len(question.misconceptions) >= 2:
         yield "misconceptions", "two or more are wanted"
     for rubric in (question, *question.followups):
         ids = [point.id for point in rubric.points] + [one.id for one in rubric.misconceptions]
@@ -241,7 +239,7 @@ def _references(question: Question, syllabus: Syllabus) -> Iterator[tuple[str, s
         if kind == "misconception" and question.misconception(target) is None:
             yield f"followups.{followup.id}.when", f"there is no misconception {target!r}"
     if not any(followup.when == "strong" for followup in question.followups):
-        yield "followups", "none goes deeper after a strong reply (when = \"strong\")"
+        yield "followups", 'none goes deeper after a strong reply (when = "strong")'
 
 
 def schema() -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Index, UniqueConstraint, event, func, text
+from sqlalchemy import select as pick
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.orm import aliased
@@ -155,6 +156,9 @@ class OutboxRow(SQLModel, table=True):
     settled_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
 
 
+DUE = ("id", "home_platform", "home_user", "home_chat", "zone", "minute", "next_due_at")
+"""What the tick reads of a learner."""
+
 WAITING = ("ready", "retry", "sending")
 
 
@@ -265,7 +269,9 @@ class Database:
             .order_by(col(AskedRow.at).desc())
             .limit(RECENT)
         )
-        ledger = await session.exec(select(PractisedRow.at, PractisedRow.zone).where(PractisedRow.learner == learner.id).order_by(col(PractisedRow.at)))
+        ledger = await session.exec(
+            select(PractisedRow.at, PractisedRow.zone).where(PractisedRow.learner == learner.id).order_by(col(PractisedRow.at))
+        )
         return Memory(
             _learner(learner),
             _asked(open_row) if open_row is not None else None,
@@ -344,15 +350,13 @@ class Database:
 
         The question itself is chosen when it is sent. Returns how many learners were due."""
         async with self._writing() as session:
-            due = await session.exec(
-                select(
-                    LearnerRow.id, LearnerRow.home_platform, LearnerRow.home_user, LearnerRow.home_chat,
-                    LearnerRow.zone, LearnerRow.minute, LearnerRow.next_due_at,
-                )
+            connection = await session.connection()
+            due = await connection.execute(
+                pick(*(col(getattr(LearnerRow, name)) for name in DUE))
                 .where(col(LearnerRow.next_due_at) <= now, col(LearnerRow.home_platform).in_(platforms))
                 .order_by(col(LearnerRow.next_due_at))
                 .limit(limit)
-            )  # type: ignore[call-overload]  # fmt: skip
+            )
             rows = due.all()
             if not rows:
                 return 0
@@ -370,7 +374,6 @@ class Database:
                         "due_at": due_at, "not_before": due_at, "tries": 0, "unsure": False, "message": "",
                     }
                 )  # fmt: skip
-            connection = await session.connection()
             if owed:
                 await connection.execute(self._insert_new(OutboxRow.__table__, "key"), owed)  # type: ignore[attr-defined]
             await session.exec(update(LearnerRow), params=moved)
@@ -410,8 +413,8 @@ class Database:
                     ready,
                     col(OutboxRow.platform).in_(platforms),
                     ~exists().where(
-                        earlier.platform == OutboxRow.platform,
-                        earlier.chat == OutboxRow.chat,
+                        col(earlier.platform) == col(OutboxRow.platform),
+                        col(earlier.chat) == col(OutboxRow.chat),
                         col(earlier.state).in_(WAITING),
                         col(earlier.seq) < col(OutboxRow.seq),
                     ),
@@ -461,7 +464,9 @@ class Database:
             await session.exec(
                 update(OutboxRow)
                 .where(
-                    col(OutboxRow.platform) == address.platform, col(OutboxRow.chat) == address.chat, col(OutboxRow.state).in_(("ready", "retry"))
+                    col(OutboxRow.platform) == address.platform,
+                    col(OutboxRow.chat) == address.chat,
+                    col(OutboxRow.state).in_(("ready", "retry")),
                 )
                 .values(state="dead", settled_at=now, payload="")
             )  # fmt: skip

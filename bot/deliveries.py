@@ -53,14 +53,13 @@ class Bucket:
 class Courier:
     """Sends what the outbox holds for its adapters, until stopped. `wake` tells it that something new is there."""
 
-    def __init__(
-        self, store: Store, coach: Coach, adapters: Mapping[str, Adapter], *, now: Callable[[], datetime] | None = None
-    ) -> None:
+    def __init__(self, store: Store, coach: Coach, adapters: Mapping[str, Adapter], *, now: Callable[[], datetime] | None = None) -> None:
         self._store = store
         self._coach = coach
         self._adapters = dict(adapters)
         self._now = now or (lambda: datetime.now(UTC))
         self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
         self._stopping = False
         self._running: set[asyncio.Task[None]] = set()
         self._gates = {platform: asyncio.Semaphore(adapter.pace.in_flight) for platform, adapter in self._adapters.items()}
@@ -69,7 +68,13 @@ class Courier:
         self._quiet_until: dict[str, float] = {}
 
     def wake(self) -> None:
+        """Something new may be there."""
+        self._idle.clear()
         self._wake.set()
+
+    async def drained(self) -> None:
+        """Returns when nothing waits to be sent and nothing is being sent."""
+        await self._idle.wait()
 
     async def run(self) -> None:
         """Claims and sends until `stop`. A database that is away is waited for."""
@@ -98,19 +103,12 @@ class Courier:
         if self._running:
             await asyncio.wait(set(self._running), timeout=10)
 
-    async def drained(self) -> None:
-        """Returns when nothing waits to be sent and nothing is being sent."""
-        while self._running or await self._store.next_at(list(self._adapters)) is not None:
-            if self._running:
-                await asyncio.wait(set(self._running))
-            else:
-                self._wake.set()
-                await asyncio.sleep(0)
-
     async def _rest(self, platforms: list[str]) -> None:
         pause = LONGEST_REST
         with suppress(StoreError):
             due = await self._store.next_at(platforms)
+            if due is None and not self._running and not self._wake.is_set():
+                self._idle.set()
             if due is not None:
                 pause = min(pause, max(0.0, (due - self._now()).total_seconds()))
         with suppress(TimeoutError):

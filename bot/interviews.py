@@ -27,7 +27,9 @@ def follow_up(question: Question, grade: Grade, asked: Container[str] = ()) -> F
     stated = [f"misconception:{one.misconception}" for one in grade.misconceptions]
     core = [f"missing:{id}" for id in core_missing(question, grade)]
     absent = [
-        f"missing:{verdict.point}" for verdict in grade.verdicts if verdict.finding in (Finding.MISSING, Finding.CONTRADICTED, Finding.PARTLY)
+        f"missing:{verdict.point}"
+        for verdict in grade.verdicts
+        if verdict.finding in (Finding.MISSING, Finding.CONTRADICTED, Finding.PARTLY)
     ]
     strong = ["strong"] if grade.score is not None and grade.score >= STRONG else []
     for when in (*stated, *core, *strong, *absent):

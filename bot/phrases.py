@@ -40,13 +40,19 @@ def welcome(zones: Sequence[str]) -> Reply:
 
 def pick_zone(zones: Sequence[str], asked: str) -> Reply:
     if not zones:
-        return say("I know no place like ", quote(shorten(asked, 40)), ". Send a city, a zone such as Europe/Berlin, or an offset such as UTC+2.")
+        return say(
+            "I know no place like ", quote(shorten(asked, 40)), ". Send a city, a zone such as Europe/Berlin, or an offset such as UTC+2."
+        )
     return say("Which one do you mean?").with_choices(*_rows([Choice(zone_label(zone), f"/zone {zone}") for zone in zones], 2))
 
 
 def ask_time(learner: Learner, now: datetime) -> Reply:
     there = now.astimezone(zone_of(learner.zone))
-    times = [Choice("09:00", "/daily 09:00"), *(Choice(text, f"/daily {text}") for text in ("07:30", "12:30", "18:00", "21:00")), Choice("No daily question", "/daily off")]
+    times = [
+        Choice("09:00", "/daily 09:00"),
+        *(Choice(text, f"/daily {text}") for text in ("07:30", "12:30", "18:00", "21:00")),
+        Choice("No daily question", "/daily off"),
+    ]
     return say(
         f"{zone_label(learner.zone)}, where it is {there:%H:%M}. When shall the daily question come? Tap, or type a time."
     ).with_choices(*_rows(times, 3))
@@ -131,7 +137,9 @@ def hint(number: int, text: str, asked: Asked) -> Reply:
 
 
 def no_more_hints(asked: Asked) -> Reply:
-    return say("That was the last hint. Say what you have: a part earns its part.").with_choices([Choice("Show answer", f"/answer {asked.id}")])
+    return say("That was the last hint. Say what you have: a part earns its part.").with_choices(
+        [Choice("Show answer", f"/answer {asked.id}")]
+    )
 
 
 def no_hint_for_follow_up() -> Reply:
@@ -222,7 +230,12 @@ def _wrong(grade: Grade, rubric: Rubric) -> list[str | Span | Iterable[Span]]:
     for verdict in grade.verdicts:
         point = rubric.point(verdict.point)
         if verdict.finding is Finding.CONTRADICTED and point is not None and point.id not in corrected:
-            parts += ["\n❌ You said ", quote(f"“{shorten(verdict.quote, QUOTED)}”"), "\n      The other way round: ", markup(point.statement)]
+            parts += [
+                "\n❌ You said ",
+                quote(f"“{shorten(verdict.quote, QUOTED)}”"),
+                "\n      The other way round: ",
+                markup(point.statement),
+            ]
     return parts
 
 
@@ -271,7 +284,11 @@ def progress(attempts: int, rows: Sequence[tuple[str, float, int]], streak: int,
     if not rows:
         return say("Nothing graded yet. Your first question is one tap away.").with_choices([NEXT])
     lines = [f"\n{_bar(mean)} {title}: {mean:.0f} ({count} {'question' if count == 1 else 'questions'})" for title, mean, count in rows]
-    parts: list[str | Span | Iterable[Span]] = [bold(f"{attempts} {'reply' if attempts == 1 else 'replies'} graded"), f" · {_streak(streak)}\n", *lines]
+    parts: list[str | Span | Iterable[Span]] = [
+        bold(f"{attempts} {'reply' if attempts == 1 else 'replies'} graded"),
+        f" · {_streak(streak)}\n",
+        *lines,
+    ]
     if weakest:
         parts += ["\n\n", bold("To work on: "), ", ".join(weakest)]
     return say(*parts).with_choices([NEXT])
@@ -324,7 +341,11 @@ def not_text(other: str) -> Reply:
 
 
 def cancelled(what: str) -> Reply:
-    return say({"setup": "The set-up is over; /settings changes things any time.", "followup": "The follow-up is closed."}.get(what, "The question is closed.")).with_choices([NEXT])
+    return say(
+        {"setup": "The set-up is over; /settings changes things any time.", "followup": "The follow-up is closed."}.get(
+            what, "The question is closed."
+        )
+    ).with_choices([NEXT])
 
 
 def nothing_to_cancel() -> Reply:
@@ -349,7 +370,7 @@ def shorten(text: str, limit: int) -> str:
 
 
 def zone_label(zone: str) -> str:
-    """"New York" for America/New_York, "UTC-5" for Etc/GMT+5."""
+    """ "New York" for America/New_York, "UTC-5" for Etc/GMT+5."""
     if zone.startswith("Etc/GMT"):
         sign = {"+": "-", "-": "+"}.get(zone[7:8], "")
         return f"UTC{sign}{zone[8:]}"

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import telegram
 from aiohttp import web
-from peers.telegram import TOKEN, Account, BotApiServer, Group, Message, Person, telegram_contract
+from peers.telegram import TOKEN, BotApiServer, Person, telegram_contract
 from peers.telegram_text import CannotParse, parse_html, piece, read, units
 from telegram import Bot, BotCommand, InlineKeyboardButton, InlineKeyboardMarkup
 from telegram.request import HTTPXRequest
@@ -771,8 +771,3 @@ async def test_requests_are_held_against_the_description(
     assert server.violations == []
     await bot.send_message(alice.id, "a", api_kwargs={"sparkle": True})
     assert server.violations == ["sendMessage: unknown parameter sparkle"]
-
-
-def test_the_public_names() -> None:
-    """What tests import from the server's module."""
-    assert {Account, Group, Message} and BotApiServer().commands == []

@@ -109,9 +109,7 @@ def _words(text: str) -> Iterator[str]:
             cleaned.append(f" {char} ")
         else:
             cleaned.append(char)
-    bare = (
-        char for char in unicodedata.normalize("NFD", "".join(cleaned)) if unicodedata.category(char) != "Mn"
-    )
+    bare = (char for char in unicodedata.normalize("NFD", "".join(cleaned)) if unicodedata.category(char) != "Mn")
     word: list[str] = []
     for char in "".join(char.lower() for char in bare):  # letter by letter: no final sigma
         if char.isspace():
@@ -264,9 +262,7 @@ class Encoder:
         try:
             about = json.loads(bytes(np.asarray(arrays["about"], dtype=np.uint8)))
             if about.get("format") != FORMAT:
-                raise WeightsError(
-                    f"the weights are of format {about.get('format')}, this program reads {FORMAT}"
-                )
+                raise WeightsError(f"the weights are of format {about.get('format')}, this program reads {FORMAT}")
             self.about: dict[str, object] = about
             heads = int(about["heads"])
             self.longest = int(about["longest"])
@@ -306,9 +302,7 @@ class Encoder:
         made = np.empty((len(rows), self.width), dtype=np.float32)
         for group in _groups([len(row) for row in rows]):
             borders, ids = _packed([rows[number] for number in group])
-            states = self._embed(
-                ids, borders, np.zeros(len(ids), dtype=np.intp), self._types, self._text_norm
-            )
+            states = self._embed(ids, borders, np.zeros(len(ids), dtype=np.intp), self._types, self._text_norm)
             for layer in self._text:
                 states = layer(states, borders)
             for number, (start, stop) in zip(group, borders, strict=True):
@@ -397,9 +391,7 @@ def _floats(array: NDArray[np.generic]) -> Floats:
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def _layers(
-    arrays: Mapping[str, NDArray[np.generic]], tower: str, count: int, heads: int
-) -> tuple[_Layer, ...]:
+def _layers(arrays: Mapping[str, NDArray[np.generic]], tower: str, count: int, heads: int) -> tuple[_Layer, ...]:
     layers: list[_Layer] = []
     for number in range(count):
         name = f"{tower}.{number}"

@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rapidfuzz.distance import OSA
 
@@ -85,7 +86,7 @@ class _Prepared:
         found = stems(text)
         return _Text(
             frozenset(found),
-            frozenset(zip(found, found[1:], strict=False)),
+            frozenset(pairwise(found)),
             sum(self.rarity.get(stem, 1.0) for stem in set(found)) or 1.0,
             negations(text) % 2 == 1,
         )
@@ -95,7 +96,7 @@ class _Prepared:
         found = [stem if stem in self.rarity else self._mended(stem) for stem in stems(window.text)]
         return _Text(
             frozenset(found),
-            frozenset(zip(found, found[1:], strict=False)),
+            frozenset(pairwise(found)),
             sum(self.rarity.get(stem, 1.0) for stem in set(found)) or 1.0,
             negations(window.text) % 2 == 1,
         )

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 LONGEST = 6000
 """Characters of a reply that are read; the rest is cut and said so."""
@@ -24,8 +25,12 @@ class Window:
     end: int
 
 
-_SENTENCE_END = re.compile(r"(?<=[.!?;])(?<!\b[eE]\.g\.)(?<!\b[iI]\.e\.)(?<!\bvs\.)(?<!\betc\.)\s+|\n+|\s+[\u2022\u2013\u2014]\s+|(?<=[a-z)])[.](?=[A-Z])")
-_CLAUSE_END = re.compile(r",\s+|:\s+|\s+-+\s+|\s+(?:but|whereas|while|because|although|though|however|so that|and then|instead)\s+|[()]\s*", re.IGNORECASE)
+_SENTENCE_END = re.compile(
+    r"(?<=[.!?;])(?<!\b[eE]\.g\.)(?<!\b[iI]\.e\.)(?<!\bvs\.)(?<!\betc\.)\s+|\n+|\s+[\u2022\u2013\u2014]\s+|(?<=[a-z)])[.](?=[A-Z])"
+)
+_CLAUSE_END = re.compile(
+    r",\s+|:\s+|\s+-+\s+|\s+(?:but|whereas|while|because|although|though|however|so that|and then|instead)\s+|[()]\s*", re.IGNORECASE
+)
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)?|[=<>+/*^%]|\u2265|\u2264", re.UNICODE)
 
 
@@ -51,7 +56,7 @@ def windows(text: str, *, widest: int = 28) -> list[Window]:
         for clause in clauses:
             if len(clause.text.split()) <= widest:
                 keep(clause)
-        for left, right in zip(clauses, clauses[1:], strict=False):
+        for left, right in pairwise(clauses):
             pair = Window(text[left.start : right.end], left.start, right.end)
             if len(pair.text.split()) <= widest:
                 keep(pair)
@@ -93,19 +98,22 @@ def _runs(text: str, sentence: Window, width: int, step: int) -> Iterator[Window
 # ---------------------------------------------------------------------------------------------- words
 
 STOP = frozenset(
-    """a an the and or of to in on at for with as by from that this these those it its is are was were be been being am i you he she we
-    they them their our your my me us do does did so um uh er like just really very basically actually kind sort well okay ok then there
-    here which who whom whose what when where how why if than into over under about between can could will would should may might
-    must also too some any all each every such one ones thing things get gets got have has had let say says said mean means meant use
-    used uses using make makes made want wants s t re ve ll d m""".split()
+    """a an the and or of to in on at for with as by from that this these those it its is are was were be been being am i you he she
+    we they them their our your my me us do does did so um uh er like just really very basically actually kind sort well okay ok then
+    there here which who whom whose what when where how why if than into over under about between can could will would should may
+    might must also too some any all each every such one ones thing things get gets got have has had let say says said mean means
+    meant use used uses using make makes made want wants s t re ve ll d m""".split()  # noqa: SIM905
 )
 
 NEGATORS = frozenset(
-    "not no never none without cannot nor neither nothing isn't aren't doesn't don't didn't won't can't wouldn't shouldn't wasn't hardly".split()
+    """not no never none without cannot nor neither nothing hardly isn't aren't doesn't don't didn't won't can't wouldn't shouldn't
+    wasn't""".split()  # noqa: SIM905
 )
 
-_SUFFIXES = ("izations", "isations", "ization", "isation", "ations", "ation", "ingly", "edly", "ings", "ments", "ment", "ness", "ities", "ity",
-             "ies", "ing", "ion", "ions", "ers", "er", "ed", "es", "ly", "al", "e", "s")  # fmt: skip
+_SUFFIXES = tuple(
+    """izations isations ization isation ations ation ingly edly ings ments ment ness ities ity ies ing ion ions ers er ed es ly al
+    e s""".split()  # noqa: SIM905
+)
 
 
 @lru_cache(maxsize=50_000)

@@ -28,7 +28,9 @@ def upgrade(connection: Connection) -> None:
         try:
             ScriptDirectory.from_config(config).get_revision(at)
         except CommandError as error:
-            raise StoreTooNew(f"the database was written by a later version of the coach (its schema is {at}, this one reads {HEAD})") from error
+            raise StoreTooNew(
+                f"the database was written by a later version of the coach (its schema is {at}, this one reads {HEAD})"
+            ) from error
     command.upgrade(config, "head")
 
 

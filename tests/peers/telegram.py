@@ -68,9 +68,8 @@ def telegram_contract() -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     document = json.loads(path.with_name("telegram_api.json").read_text(encoding="utf-8"))
-    contract = module.TelegramContract.__new__(
-        module.TelegramContract
-    )  # its own constructor leaves the file open
+    kind = module.TelegramContract
+    contract = kind.__new__(kind)  # its constructor leaves a file open, and warnings are errors
     contract.spec = document
     contract.methods, contract.types = document["methods"], document["types"]
     contract.lower = {name.lower(): name for name in document["methods"]}
@@ -229,7 +228,10 @@ class BotApiServer(World):
             tap.expired = True
 
     async def settled(self, quiet: float = 0.05, timeout: float = 5.0) -> None:
-        """Wait until every update is confirmed, no call is under way, and nothing has happened for `quiet` seconds."""
+        """Wait until every update is confirmed, no call is under way, and nothing has happened for `quiet` seconds.
+
+        A bot that confirmed an update and still thinks about it looks settled: wait for its message instead.
+        """
         while True:
             await self.wait_for(self._idle, timeout, "the bot to settle")
             before = self._pulse()

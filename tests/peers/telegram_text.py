@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -286,9 +287,9 @@ def tidy(text: str, entities: list[Entity]) -> tuple[str, list[Entity]]:
         start += 1
     kept = kept[start:]
     entities = [e | {"offset": e["offset"] - start} for e in entities]
-    for new in find_entities(kept):
-        if not any(_meet(new, old) for old in entities if old["type"] not in (*STYLES, *QUOTES)):
-            entities.append(new)
+    whole = (e for e in entities if e["type"] not in (*STYLES, *QUOTES))
+    taken = {position for entity in whole for position in range(*_span(entity))}
+    entities += [new for new in find_entities(kept) if taken.isdisjoint(range(*_span(new)))]
     for entity in (e for e in entities if e["type"] == "code"):
         entity.pop("language", None)
     return kept, _fit(entities)
@@ -303,8 +304,9 @@ def find_entities(text: str) -> list[Entity]:
         ("bot_command", COMMAND),
         ("hashtag", HASHTAG),
     )
+    at = list(accumulate((1 + (character > "\uffff") for character in text), initial=0))
     found = [
-        {"type": kind, "offset": units(text[: hit.start()]), "length": units(hit[0])}
+        {"type": kind, "offset": at[hit.start()], "length": at[hit.end()] - at[hit.start()]}
         for kind, pattern in patterns
         for hit in pattern.finditer(text)
     ]
@@ -345,10 +347,11 @@ def _meet(one: Entity, other: Entity) -> bool:
     return a < d and c < b
 
 
-def _apart(entities: list[Entity]) -> list[Entity]:
+def _apart(ordered: list[Entity]) -> list[Entity]:
+    """Of entities in order, those that begin where the last kept one has ended."""
     kept: list[Entity] = []
-    for entity in entities:
-        if not any(_meet(entity, other) for other in kept):
+    for entity in ordered:
+        if not kept or _span(kept[-1])[1] <= entity["offset"]:
             kept.append(entity)
     return kept
 
@@ -384,10 +387,11 @@ def _runs(marks: set[int], others: list[Entity]) -> list[tuple[int, int]]:
             runs[-1] = (runs[-1][0], position + 1)
         else:
             runs.append((position, position + 1))
+    edges = [_span(other) for other in others]
     result: list[tuple[int, int]] = []
     while runs:
         a, b = runs.pop(0)
-        cut = next((x for c, d in map(_span, others) if a < d and c < b for x in _crossing(a, b, c, d)), None)
+        cut = next((x for c, d in edges if a < d and c < b for x in _crossing(a, b, c, d)), None)
         if cut is None:
             result.append((a, b))
         else:

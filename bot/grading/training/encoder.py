@@ -36,23 +36,15 @@ log = logging.getLogger(__name__)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0 when the file is written, 2 when something needed is missing."""
     parser = argparse.ArgumentParser(prog="python -m bot.grading.training.encoder", description=__doc__)
-    parser.add_argument(
-        "--from", dest="source", type=Path, required=True, help="folder with model.safetensors and vocab.txt"
-    )
+    parser.add_argument("--from", dest="source", type=Path, required=True, help="folder with model.safetensors and vocab.txt")
     parser.add_argument("--out", type=Path, required=True, help="the weights file to write (.npz)")
     parser.add_argument("--content", type=Path, help="a pack's folder: tune on its rubrics")
     parser.add_argument("--layers", type=int, default=6, help="layers that make vectors of texts, 1..6")
-    parser.add_argument(
-        "--steps", type=int, default=400, help="steps of tuning for likeness; 0: leave as published"
-    )
+    parser.add_argument("--steps", type=int, default=400, help="steps of tuning for likeness; 0: leave as published")
     parser.add_argument("--rate", type=float, default=5e-5, help="peak learning rate for likeness")
-    parser.add_argument(
-        "--pair-layers", type=int, default=0, help="layers that judge pairs, 0 (no judge) to 6"
-    )
+    parser.add_argument("--pair-layers", type=int, default=0, help="layers that judge pairs, 0 (no judge) to 6")
     parser.add_argument("--pair-steps", type=int, default=1500, help="steps of tuning the judge of pairs")
-    parser.add_argument(
-        "--pair-rate", type=float, default=1e-4, help="peak learning rate of the judge of pairs"
-    )
+    parser.add_argument("--pair-rate", type=float, default=1e-4, help="peak learning rate of the judge of pairs")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1, help="of torch")
     parser.add_argument("--any-weights", action="store_true", help="do not ask for the published SHA-256")
@@ -88,9 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             plan = tune.Plan(layers=chosen.layers, steps=chosen.steps, rate=chosen.rate, seed=chosen.seed)
             text_tensors = {**tensors, **tune.tune_texts(tensors, materials, split, plan).tower.tensors()}
         if chosen.pair_layers:
-            plan = tune.Plan(
-                layers=chosen.pair_layers, steps=chosen.pair_steps, rate=chosen.pair_rate, seed=chosen.seed
-            )
+            plan = tune.Plan(layers=chosen.pair_layers, steps=chosen.pair_steps, rate=chosen.pair_rate, seed=chosen.seed)
             judge = tune.tune_pairs(text_tensors, materials, split, plan)
             pair_tensors = judge.tower.tensors()
             head = (judge.head.weight.detach().numpy(), judge.head.bias.detach().numpy())
@@ -104,9 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         about |= {"pair_layers": chosen.pair_layers, "labels": list(LABELS)}
     size = convert.write(chosen.out, arrays, about)
     Encoder.load(chosen.out)
-    log.info(
-        "%s: %.1f MB, SHA-256 %s", chosen.out, size / 1e6, hashlib.sha256(chosen.out.read_bytes()).hexdigest()
-    )
+    log.info("%s: %.1f MB, SHA-256 %s", chosen.out, size / 1e6, hashlib.sha256(chosen.out.read_bytes()).hexdigest())
     return 0
 
 

@@ -34,9 +34,7 @@ class Layer(nn.Module):
     def forward(self, x: Tensor, there: Tensor) -> Tensor:
         """`x` [texts, tokens, width]; `there` [texts, 1, 1, tokens] is true where there is a token."""
         shape = (x.shape[0], x.shape[1], HEADS, -1)
-        query, key, value = (
-            part(x).view(shape).transpose(1, 2) for part in (self.query, self.key, self.value)
-        )
+        query, key, value = (part(x).view(shape).transpose(1, 2) for part in (self.query, self.key, self.value))
         seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=there)
         seen = self.out(seen.transpose(1, 2).reshape(x.shape))
         x = self.norm1(x + functional.dropout(seen, self.dropout, self.training))
@@ -131,9 +129,7 @@ class Pairs(nn.Module):
         second = (places >= torch.tensor(seconds)[:, None]) & there
         first = ~second & there
         states = self.tower(ids, second.long(), there)
-        means = [
-            (states * part[:, :, None]).sum(dim=1) / part.sum(dim=1, keepdim=True) for part in (first, second)
-        ]
+        means = [(states * part[:, :, None]).sum(dim=1) / part.sum(dim=1, keepdim=True) for part in (first, second)]
         features = torch.cat([states[:, 0], *means], dim=1)
         logits: Tensor = self.head(functional.dropout(features, 0.1, self.training))
         return logits

@@ -107,9 +107,7 @@ def _material(name: str, entry: dict[str, Any]) -> Material:
             for point in entry.get("points", [])
         ),
         misbeliefs=tuple(
-            Misbelief(
-                wrong["id"], (wrong["statement"], *wrong.get("phrasings", ())), wrong.get("reverses", "")
-            )
+            Misbelief(wrong["id"], (wrong["statement"], *wrong.get("phrasings", ())), wrong.get("reverses", ""))
             for wrong in entry.get("misconceptions", [])
         ),
         asked=(entry.get("prompt", ""), *entry.get("wordings", ())),
@@ -168,11 +166,7 @@ def pairs(materials: Sequence[Material], count: int, rng: random.Random) -> Iter
 def _reference(point: Point, rng: random.Random, but: str = "") -> str:
     """The statement half of the time, else a phrasing; never the clause itself."""
     others = [text for text in point.true if text != but]
-    return (
-        point.true[0]
-        if point.true[0] != but and rng.random() < 0.5
-        else rng.choice(others or list(point.true))
-    )
+    return point.true[0] if point.true[0] != but and rng.random() < 0.5 else rng.choice(others or list(point.true))
 
 
 def _makes(material: Material, point: Point, rng: random.Random) -> Pair:
@@ -185,9 +179,7 @@ def _makes(material: Material, point: Point, rng: random.Random) -> Pair:
 
 def _wrong(material: Material, point: Point, rng: random.Random) -> Pair | None:
     choices = list(point.wrong)
-    choices += [
-        text for belief in material.misbeliefs if belief.reverses == point.id for text in belief.texts
-    ]
+    choices += [text for belief in material.misbeliefs if belief.reverses == point.id for text in belief.texts]
     if not choices or rng.random() < 0.25:
         text = turned(rng.choice(point.true), rng)
         if text is None:
@@ -208,9 +200,7 @@ def _neither(materials: Sequence[Material], material: Material, point: Point, rn
             clause = _beside(clause, _elsewhere(material, point, rng), rng)
     elif draw < 0.75:
         others = [text for other in material.points if other.id != point.id for text in other.wrong]
-        others += [
-            text for belief in material.misbeliefs if belief.reverses != point.id for text in belief.texts
-        ]
+        others += [text for belief in material.misbeliefs if belief.reverses != point.id for text in belief.texts]
         clause = noisy(rng.choice(others or [material.asked[0]]), rng)
     elif draw < 0.85:
         clause = noisy(rng.choice([text for text in material.asked if text] or [rng.choice(EMPTY)]), rng)
@@ -296,13 +286,9 @@ OPPOSITES = (
     ("above", "below"),
 )
 _OPPOSITE = {one: other for pair in OPPOSITES for one, other in (pair, pair[::-1])}
-_SWAP = re.compile(
-    r"\b(" + "|".join(sorted((re.escape(word) for word in _OPPOSITE), key=len, reverse=True)) + r")\b", re.I
-)
+_SWAP = re.compile(r"\b(" + "|".join(sorted((re.escape(word) for word in _OPPOSITE), key=len, reverse=True)) + r")\b", re.I)
 _DENIED = re.compile(r"\b(?:not|never|no longer)\s+|n't\b|n’t\b", re.I)
-_VERB = re.compile(
-    r"\b(is|are|was|were|can|will|should|would|must|does|do|has|have|could|may)\b(?!n['’]t)(?!\s+not\b)", re.I
-)
+_VERB = re.compile(r"\b(is|are|was|were|can|will|should|would|must|does|do|has|have|could|may)\b(?!n['’]t)(?!\s+not\b)", re.I)
 
 
 def turned(text: str, rng: random.Random) -> str | None:

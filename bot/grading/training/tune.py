@@ -39,9 +39,7 @@ class Plan:
     temperature: float = 0.06  # of the contrastive loss
 
 
-def tune_texts(
-    tensors: Mapping[str, Floats], materials: Sequence[Material], split: Split, plan: Plan
-) -> Texts:
+def tune_texts(tensors: Mapping[str, Floats], materials: Sequence[Material], split: Split, plan: Plan) -> Texts:
     """Bring texts of one point together, and away from its contraries, from misconceptions and from other
     points.
 
@@ -71,9 +69,7 @@ def tune_texts(
         group, side, question = (torch.tensor(values) for values in (groups, sides, questions))
         same = (group[:, None] == group[None, :]) & (group[:, None] >= 0)
         alone = torch.eye(len(rows), dtype=torch.bool)
-        unsure = (
-            (side[:, None] == side[None, :]) & (side[:, None] >= 0) & ~same
-        )  # two ways of being wrong about one point
+        unsure = (side[:, None] == side[None, :]) & (side[:, None] >= 0) & ~same  # two ways of being wrong about one point
         with torch.no_grad():
             old = before(rows)
             unsure |= (question[:, None] != question[None, :]) & (old @ old.T > 0.55)
@@ -124,9 +120,7 @@ def _draw(
             add(text, base + 500 + place, places.get(belief.reverses, -1))
 
 
-def tune_pairs(
-    tensors: Mapping[str, Floats], materials: Sequence[Material], split: Split, plan: Plan
-) -> Pairs:
+def tune_pairs(tensors: Mapping[str, Floats], materials: Sequence[Material], split: Split, plan: Plan) -> Pairs:
     """Learn to say of (text of a point, clause) which of LABELS the clause is."""
     rng = random.Random(plan.seed)
     torch.manual_seed(plan.seed)
@@ -174,26 +168,14 @@ def _framed(ids: list[int]) -> list[int]:
 
 def _optimiser(model: torch.nn.Module, plan: Plan) -> Callable[[torch.Tensor, int], None]:
     """AdamW; the head of a judge of pairs learns twenty times as fast as what was learned before."""
-    head = [
-        value for name, value in model.named_parameters() if name.startswith("head") and value.requires_grad
-    ]
-    body = [
-        value
-        for name, value in model.named_parameters()
-        if not name.startswith("head") and value.requires_grad
-    ]
+    head = [value for name, value in model.named_parameters() if name.startswith("head") and value.requires_grad]
+    body = [value for name, value in model.named_parameters() if not name.startswith("head") and value.requires_grad]
     groups = [{"params": body, "times": 1.0}, {"params": head, "times": 20.0}]
-    optimiser = torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=plan.rate, weight_decay=0.01
-    )
+    optimiser = torch.optim.AdamW([group for group in groups if group["params"]], lr=plan.rate, weight_decay=0.01)
 
     def take(loss: torch.Tensor, step: int) -> None:
         rise = max(plan.steps // 10, 1)
-        share = (
-            (step + 1) / rise
-            if step < rise
-            else 0.5 + 0.5 * math.cos(math.pi * (step - rise) / (plan.steps - rise))
-        )
+        share = (step + 1) / rise if step < rise else 0.5 + 0.5 * math.cos(math.pi * (step - rise) / (plan.steps - rise))
         for group in optimiser.param_groups:
             group["lr"] = plan.rate * share * group["times"]
         optimiser.zero_grad()

@@ -1,0 +1,333 @@
+"""The composition root and the `coach` command: builds everything top to bottom and undoes it in reverse."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bot.errors import CoachError, ContentError, SettingsError, StoreError
+
+if TYPE_CHECKING:
+    from bot.coach import Coach
+    from bot.config import Settings
+    from bot.content import Library
+    from bot.grading.plain import PlainGrader
+    from bot.ports import Adapter, Store
+
+OK, FAILED, USAGE = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The `coach` command. Exit status: 0 done, 1 failed with a sentence on standard error, 2 wrong usage."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except ContentError as error:
+        print(*error.problems, sep="\n", file=sys.stderr)
+        return FAILED
+    except CoachError as error:
+        print(f"coach: {error}", file=sys.stderr)
+        return FAILED
+    except (KeyboardInterrupt, BrokenPipeError):
+        with suppress(OSError):
+            sys.stderr.close()
+        return OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="coach", description="An interview coach for Telegram, Discord and the terminal.")
+    parser.set_defaults(run=_run)
+    commands = parser.add_subparsers(title="commands", metavar="")
+    for name, action, text in (
+        ("run", _run, "serve the platforms whose token is set; the terminal when none is (the default)"),
+        ("chat", _chat, "the conversation in this terminal"),
+        ("check", _check, "check every question and print what is wrong"),
+        ("grade", _grade, "grade JSON lines from standard input"),
+        ("schema", _schema, "print the JSON Schema of a topic file"),
+    ):
+        one = commands.add_parser(name, help=text, description=text[:1].upper() + text[1:] + ".")
+        one.set_defaults(run=action)
+        if name == "check":
+            one.add_argument("folder", nargs="?", type=Path, help="the packs; those that come with the coach by default")
+    return parser
+
+
+# ---------------------------------------------------------------------------------------------- serving
+
+
+@dataclass(frozen=True)
+class House:
+    """Everything that runs beneath the platforms."""
+
+    settings: Settings
+    store: Store
+    coach: Coach
+
+
+def _run(options: argparse.Namespace) -> int:
+    from bot.config import settings
+
+    known = settings()
+    if known.telegram_token or known.discord_token:
+        return asyncio.run(_serve(known))
+    return asyncio.run(_talk(known))
+
+
+def _chat(options: argparse.Namespace) -> int:
+    from bot.config import settings
+
+    return asyncio.run(_talk(settings()))
+
+
+@asynccontextmanager
+async def house(known: Settings) -> AsyncIterator[House]:
+    """The engine with its database and packs, closed again at the end."""
+    from bot.coach import Coach
+    from bot.database import Database, sqlite_file
+
+    library = _library(known)
+    async with AsyncExitStack() as stack:
+        file = sqlite_file(known.database)
+        if file is not None:
+            stack.enter_context(_alone(file))
+        store = await Database.open(known.database)
+        stack.push_async_callback(store.close)
+        yield House(known, store, Coach(store, library, _grader()))
+
+
+def _library(known: Settings) -> Library:
+    from bot.content import default_folder, load
+
+    return load(known.content or default_folder(), known.cache)
+
+
+def _grader() -> PlainGrader:
+    from bot.grading.plain import PlainGrader
+
+    return PlainGrader()
+
+
+class _alone:
+    """Holds a lock beside the database's file, so that two processes never answer the same learner.
+
+    The kernel frees it however the process ends."""
+
+    def __init__(self, file: Path) -> None:
+        self._path = file.with_name(file.name + ".lock")
+        self._file: int | None = None
+
+    def __enter__(self) -> None:
+        try:
+            import fcntl
+        except ImportError:  # not on this system
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
+        except OSError as error:
+            raise StoreError(f"the folder of the database can't be written: {error.strerror}") from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._file)
+            raise StoreError(f"another coach is using {self._path.with_suffix('')}; stop it first, or set COACH_DATABASE") from None
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            os.close(self._file)
+
+
+async def _talk(known: Settings) -> int:
+    from adapters.console import Console
+    from bot.database import sqlite_file
+    from bot.logs import configure
+
+    configure("error", json=False)
+    async with house(known) as home:
+        console = Console(home.coach)
+        if sys.stdin.isatty():
+            where = sqlite_file(known.database) or "the configured database"
+            print(f"The coach is here in this terminal; your data is in {where}. /quit or Ctrl-D stops it.")
+        async with serving(home, [console]):
+            with _interrupted(asyncio.current_task()), suppress(asyncio.CancelledError):
+                await console.converse()
+    return OK
+
+
+@asynccontextmanager
+async def serving(home: House, adapters: Sequence[Adapter]) -> AsyncIterator[None]:
+    """The courier and the clock, for as long as the platforms run."""
+    from bot.clock import Clock
+    from bot.deliveries import Courier
+
+    courier = Courier(home.store, home.coach, {adapter.platform: adapter for adapter in adapters})
+    home.coach.on_owed = courier.wake
+    clock = Clock(home.coach, home.store, [adapter.platform for adapter in adapters])
+    sending = asyncio.create_task(courier.run())
+    clock.start()
+    try:
+        yield
+    finally:
+        clock.stop()
+        await courier.stop()
+        with suppress(asyncio.CancelledError):
+            await sending
+
+
+async def _serve(known: Settings) -> int:
+    """Serves every platform that has a token until SIGTERM or SIGINT; one that fails leaves the others running."""
+    from adapters.web import serve_web
+    from bot.database import sqlite_file
+    from bot.logs import configure
+
+    configure(known.log, json=known.log_json if known.log_json is not None else not sys.stderr.isatty())
+    async with house(known) as home:
+        platforms = list(_platforms(known, home.coach))
+        where = sqlite_file(known.database) or "the configured database"
+        names = " and ".join(platform.platform.capitalize() for platform in platforms)
+        print(f"The coach serves {names}; its data is in {where}. Ctrl-C or SIGTERM stops it.", flush=True)
+        stopping = asyncio.Event()
+        async with serving(home, platforms), serve_web(known.port, [route for one in platforms for route in one.routes()]):
+            with _signals(stopping):
+                running = [asyncio.create_task(_supervise(platform)) for platform in platforms]
+                stopped = asyncio.create_task(stopping.wait())
+                everything = asyncio.gather(*running)
+                both: set[asyncio.Future[Any]] = {stopped, everything}
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+                stopped.cancel()
+                await asyncio.gather(*(platform.stop() for platform in platforms))
+                results = await everything
+    return OK if any(results) else FAILED
+
+
+def _platforms(known: Settings, coach: Coach) -> Iterator[Telegram]:
+    if known.telegram_token:
+        from adapters.telegram import Telegram
+
+        secret = known.telegram_webhook_secret
+        yield Telegram(
+            coach, known.telegram_token.get_secret_value(), api=known.telegram_api, webhook_url=known.telegram_webhook_url,
+            webhook_secret=secret.get_secret_value() if secret else "",
+        )  # fmt: skip
+
+
+async def _supervise(platform: Telegram) -> bool:
+    """Runs a platform until it is stopped; False where its settings can't be used."""
+    try:
+        await platform.start()
+        await platform.run()
+    except SettingsError as error:
+        print(f"coach: {error}", file=sys.stderr, flush=True)
+        return False
+    return True
+
+
+class _signals:
+    """SIGINT and SIGTERM set `stopping`; the second one ends the process at once."""
+
+    def __init__(self, stopping: asyncio.Event) -> None:
+        self._stopping = stopping
+
+    def __enter__(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop)
+
+    def _stop(self) -> None:
+        if self._stopping.is_set():
+            os._exit(FAILED)
+        self._stopping.set()
+
+    def __exit__(self, *_: object) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+class _interrupted:
+    """SIGINT and SIGTERM cancel `task`, whatever it waits for."""
+
+    def __init__(self, task: asyncio.Task[object] | None) -> None:
+        self._task = task
+
+    def __enter__(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, lambda: self._task and self._task.cancel())
+
+    def __exit__(self, *_: object) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+# ---------------------------------------------------------------------------------------------- tools
+
+
+def _check(options: argparse.Namespace) -> int:
+    from bot.content import default_folder, read, whole
+    from bot.grading.proof import untrue
+
+    library, problems = read(options.folder or default_folder())
+    problems += whole(library)
+    problems += untrue(library, _grader())
+    for problem in problems:
+        print(problem)
+    required = library.syllabus.required
+    present = sum(id in library.questions for id in required)
+    print(f"{len(library.questions)} questions, {present} of {len(required)} of the syllabus, {len(problems)} problems")
+    return FAILED if problems else OK
+
+
+def _grade(options: argparse.Namespace) -> int:
+    from bot.config import settings
+
+    library = _library(settings())
+    grader = _grader()
+    status = OK
+    for number, line in enumerate(sys.stdin, 1):
+        if not line.strip():
+            continue
+        try:
+            raw = json.loads(line)
+            question, answer = library.questions[raw["question_id"]], str(raw["answer"])
+        except (ValueError, KeyError, TypeError) as error:
+            what = (
+                f"no question {error}"
+                if isinstance(error, KeyError) and "question_id" in line
+                else "not a line of id, question_id and answer"
+            )
+            print(f"coach: line {number}: {what}", file=sys.stderr)
+            status = FAILED
+            continue
+        grade = grader.judge(question, answer)
+        verdicts = [{"point": one.point, "verdict": one.finding.value, "quote": one.quote} for one in grade.verdicts]
+        result = {
+            "id": raw.get("id"), "score": grade.score, "verdicts": verdicts,
+            "misconceptions": [one.misconception for one in grade.misconceptions], "graded_by": grade.graded_by,
+        }  # fmt: skip
+        print(json.dumps(result, ensure_ascii=False), flush=True)
+    return status
+
+
+def _schema(options: argparse.Namespace) -> int:
+    from bot.content import schema
+
+    print(json.dumps(schema(), indent=2))
+    return OK
+
+
+if TYPE_CHECKING:
+    from adapters.telegram import Telegram
+
+if __name__ == "__main__":
+    raise SystemExit(main())

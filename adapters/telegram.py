@@ -1,0 +1,400 @@
+"""Telegram, through python-telegram-bot: updates become Messages, Replies become HTML with inline buttons.
+
+Updates are fetched by our own loop (or come by webhook) because the library confirms them to Telegram before they are kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from html import escape
+from typing import Any
+
+import httpx
+import structlog
+from aiohttp import web
+from telegram import BotCommand, Chat, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, Update, User
+from telegram import Message as TelegramMessage
+from telegram.constants import ChatAction, ChatMemberStatus, ChatType, ParseMode
+from telegram.error import BadRequest, ChatMigrated, Conflict, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError, TimedOut
+from telegram.ext import Application, ContextTypes, TypeHandler
+from telegram.request import HTTPXRequest
+
+from adapters.ordered import Ordered
+from bot import COMMANDS, Address, Choice, Coach, Message, Pace, Reply, Span, Style, pages
+from bot.errors import AddressGone, SendLater, SendRefused, SendUnclear, SettingsError, StoreError
+
+PLATFORM = "telegram"
+PAGE = 4096
+"""UTF-16 units of text that one message holds, markup not counted."""
+
+POLL = 25
+"""Seconds that Telegram holds a request for updates open."""
+
+WANTED = ["message", "callback_query", "my_chat_member"]
+SHORT_DESCRIPTION = "A machine-learning interview question a day, graded point by point with the reasons."
+
+log = structlog.get_logger("telegram")
+
+_TAGS = {Style.BOLD: "b", Style.ITALIC: "i", Style.QUOTE: "i", Style.CODE: "code", Style.BLOCK: "pre"}
+_OTHER = ("photo", "sticker", "voice", "audio", "video", "video_note", "document", "location", "contact", "poll", "animation", "dice")
+
+
+class Telegram:
+    """`bot.ports.Adapter` for one Telegram bot. `start`, then `run` until `stop`."""
+
+    platform = PLATFORM
+
+    def __init__(
+        self,
+        coach: Coach,
+        token: str,
+        *,
+        api: str = "https://api.telegram.org",
+        webhook_url: str = "",
+        webhook_secret: str = "",
+        pace: Pace | None = None,
+    ) -> None:
+        self.pace = pace or Pace()
+        self._coach = coach
+        self._digest = hashlib.sha256(token.encode()).hexdigest()
+        self._webhook_url = webhook_url
+        self._secret = webhook_secret or self._digest[32:]
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", self._secret):
+            raise SettingsError("COACH_TELEGRAM_WEBHOOK_SECRET holds 1 to 256 letters, digits, _ and -")
+        self._application: Application[Any, Any, Any, Any, Any, Any] = (
+            Application.builder()
+            .token(token)
+            .base_url(f"{api}/bot")
+            .base_file_url(f"{api}/file/bot")
+            .request(HTTPXRequest(connection_pool_size=32, read_timeout=20, connect_timeout=10, pool_timeout=10))
+            .get_updates_request(HTTPXRequest(connection_pool_size=1, read_timeout=POLL + 15, connect_timeout=10))
+            .updater(None)
+            .concurrent_updates(True)
+            .build()
+        )
+        self._application.add_handler(TypeHandler(Update, self._on_update))
+        self._bot = self._application.bot
+        self._turns = Ordered()
+        self._stopping = asyncio.Event()
+        self._half_sent: dict[str, int] = {}
+        self.connected = False
+
+    # ------------------------------------------------------------------------------------------ life
+
+    async def start(self) -> None:
+        """Says hello to Telegram. Raises SettingsError where it refuses the token; waits while it can't be reached."""
+        pause = 1.0
+        while not self._stopping.is_set():
+            try:
+                await self._application.initialize()
+                break
+            except InvalidToken as error:
+                raise SettingsError("Telegram refuses COACH_TELEGRAM_TOKEN: ask @BotFather for the right one") from error
+            except TelegramError as error:
+                log.warning("telegram is away", kind=type(error).__name__)
+                pause = await self._wait(pause)
+        await self._application.start()
+        await self._introduce()
+        for key, raw in await self._coach.waiting(PLATFORM):
+            self._submit(key, json.loads(raw))
+
+    async def run(self) -> None:
+        """Receives updates until `stop`."""
+        if self._webhook_url:
+            await self._set_webhook()
+            self.connected = True
+            await self._stopping.wait()
+            return
+        await self._insist(lambda: self._bot.delete_webhook())
+        await self._poll()
+
+    async def stop(self) -> None:
+        """Takes no more updates, finishes the turns in hand and says goodbye."""
+        self._stopping.set()
+        self.connected = False
+        await self._turns.finished(timeout=15)
+        if self._application.running:
+            await self._application.stop()
+        with suppress(TelegramError, RuntimeError):
+            await self._application.shutdown()
+
+    async def _introduce(self) -> None:
+        commands = [BotCommand(command.name, command.summary) for command in COMMANDS if command.listed]
+        try:
+            await self._bot.set_my_commands(commands)
+            await self._bot.set_my_short_description(SHORT_DESCRIPTION)
+        except TelegramError as error:
+            log.warning("commands not set", kind=type(error).__name__)
+
+    async def _insist(self, call: Any) -> None:
+        pause = 1.0
+        while not self._stopping.is_set():
+            try:
+                await call()
+                return
+            except TelegramError as error:
+                log.warning("telegram is away", kind=type(error).__name__)
+                pause = await self._wait(pause)
+
+    async def _wait(self, seconds: float) -> float:
+        """Rests, or less where `stop` is called; returns how long to rest the next time."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+        return min(seconds * 2, 60.0)
+
+    # ------------------------------------------------------------------------------------------ receiving
+
+    async def _poll(self) -> None:
+        offset: int | None = None
+        pause = 1.0
+        while not self._stopping.is_set():
+            try:
+                asking = asyncio.ensure_future(self._bot.get_updates(offset=offset, timeout=POLL, allowed_updates=WANTED))
+                updates = await self._unless_stopped(asking)
+                if updates is None:
+                    return
+                if updates:
+                    await self._take([update.to_dict() for update in updates])
+                    offset = updates[-1].update_id + 1
+                self.connected, pause = True, 1.0
+            except InvalidToken as error:
+                self.connected = False
+                raise SettingsError("Telegram refuses COACH_TELEGRAM_TOKEN: ask @BotFather for the right one") from error
+            except (TelegramError, StoreError) as error:
+                self.connected = False
+                reason = "another program polls with this token" if isinstance(error, Conflict) else type(error).__name__
+                log.warning("no updates", reason=reason)
+                pause = await self._wait(_seconds(error) if isinstance(error, RetryAfter) else pause)
+
+    async def _unless_stopped(self, asking: asyncio.Future[tuple[Update, ...]]) -> tuple[Update, ...] | None:
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            both: set[asyncio.Future[Any]] = {asking, stopping}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+        if not asking.done():
+            asking.cancel()
+            with suppress(asyncio.CancelledError, TelegramError):
+                await asking
+            return None
+        return await asking
+
+    async def _set_webhook(self) -> None:
+        url = f"{self._webhook_url}/telegram/{self.webhook_path}"
+        await self._insist(lambda: self._bot.set_webhook(url, secret_token=self._secret, allowed_updates=WANTED, max_connections=40))
+
+    @property
+    def webhook_path(self) -> str:
+        return self._digest[:32]
+
+    def routes(self) -> list[web.RouteDef]:
+        """What the web server of this process answers for Telegram; nothing when polling."""
+        return [web.post(f"/telegram/{self.webhook_path}", self._on_webhook)] if self._webhook_url else []
+
+    async def _on_webhook(self, request: web.Request) -> web.Response:
+        given = request.headers.get("X-Telegram-Bot-Api-Secret-Token", "")
+        if not hmac.compare_digest(given.encode(), self._secret.encode()):
+            return web.Response(status=403)
+        try:
+            raw = await request.json()
+            key = int(raw["update_id"])
+        except (ValueError, KeyError, TypeError):
+            return web.Response(status=400)
+        try:
+            await self._take([raw])
+        except StoreError:
+            log.warning("update not kept", update=key)
+            return web.Response(status=503)
+        return web.Response()
+
+    async def _take(self, updates: Sequence[dict[str, Any]]) -> None:
+        """Commits updates to the inbox, then begins their turns."""
+        kept = {str(raw["update_id"]): raw for raw in updates}
+        for key in await self._coach.take(PLATFORM, [(key, json.dumps(raw)) for key, raw in kept.items()]):
+            self._submit(key, kept[key])
+
+    def _submit(self, key: str, raw: dict[str, Any]) -> None:
+        try:
+            update = Update.de_json(raw, self._bot)
+        except (TypeError, KeyError, ValueError, AttributeError):
+            update = None
+        user = update.effective_user if update is not None else None
+
+        async def turn() -> None:
+            if update is None:
+                log.warning("update not understood", update=key)
+                await self._coach.drop(PLATFORM, key)
+            else:
+                await self._application.process_update(update)
+
+        self._turns.submit(user.id if user else key, turn)
+
+    async def _on_update(self, update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
+        key = str(update.update_id)
+        try:
+            message = await self._message(update)
+            if message is None:
+                await self._coach.drop(PLATFORM, key)
+                return
+            for attempt in range(5):
+                try:
+                    async with self._typing(message):
+                        await self._coach.handle(message)
+                    return
+                except StoreError as error:
+                    log.warning("turn not kept", update=key, reason=str(error))
+                    await self._wait(0.2 * 2**attempt)
+        except Exception as error:
+            log.exception("turn failed", update=key, kind=type(error).__name__, exc_info=False)
+            with suppress(StoreError):
+                await self._coach.apologise(Address(PLATFORM, *_who(update)), key)
+
+    async def _message(self, update: Update) -> Message | None:
+        """What an update says to the coach; None where it is none of its business."""
+        member = update.my_chat_member
+        if member is not None:
+            if member.chat.type == ChatType.PRIVATE and member.new_chat_member.status == ChatMemberStatus.BANNED:
+                await self._coach.gone(Address(PLATFORM, str(member.from_user.id), str(member.chat.id)))
+            return None
+        query = update.callback_query
+        if query is not None:
+            with suppress(TelegramError):
+                await query.answer()
+            if not query.data or query.message is None:
+                return None
+            return self._built(update, query.from_user, query.message.chat, query.data)
+        said = update.message
+        if said is None or said.from_user is None or said.from_user.is_bot:
+            return None
+        text = said.text or said.caption or ""
+        if said.chat.type != ChatType.PRIVATE:
+            addressed = self._addressed(said, text)
+            if addressed is None:
+                return None
+            text = addressed
+        other = next((name.replace("_", " ") for name in _OTHER if getattr(said, name, None)), "")
+        if not text and not other:
+            return (
+                None
+                if said.chat.type != ChatType.PRIVATE
+                else self._built(update, said.from_user, said.chat, "", "message of this kind", said)
+            )
+        return self._built(update, said.from_user, said.chat, "" if other else text, other, said)
+
+    def _built(self, update: Update, user: User, chat: Chat, text: str, other: str = "", said: TelegramMessage | None = None) -> Message:
+        at = said.date.astimezone(UTC) if said is not None else datetime.now(UTC)
+        return Message(
+            key=str(update.update_id), address=Address(PLATFORM, str(user.id), str(chat.id)), text=text, at=at,
+            private=chat.type == ChatType.PRIVATE, other=other, language=user.language_code or "",
+        )  # fmt: skip
+
+    def _addressed(self, said: TelegramMessage, text: str) -> str | None:
+        """In a group: the text without our name where it speaks to us, else None."""
+        name = re.escape(self._bot.username)
+        command = re.match(r"/\w+(?:@(\w+))?", text)
+        if command is not None:
+            return text if command.group(1) is None or command.group(1).lower() == self._bot.username.lower() else None
+        if re.search(rf"@{name}\b", text, re.IGNORECASE):
+            return re.sub(rf"\s*@{name}\b", " ", text, flags=re.IGNORECASE).strip()
+        answered = said.reply_to_message
+        return text if answered is not None and answered.from_user is not None and answered.from_user.id == self._bot.id else None
+
+    @asynccontextmanager
+    async def _typing(self, message: Message) -> AsyncIterator[None]:
+        """Shows that the coach is typing for as long as a written reply is being thought about."""
+        if message.text.startswith("/") or not message.text:
+            yield
+            return
+
+        async def show() -> None:
+            while True:
+                with suppress(TelegramError):
+                    await self._bot.send_chat_action(int(message.address.chat), ChatAction.TYPING)
+                await asyncio.sleep(4)
+
+        showing = asyncio.create_task(show())
+        try:
+            yield
+        finally:
+            showing.cancel()
+            with suppress(asyncio.CancelledError):
+                await showing
+
+    # ------------------------------------------------------------------------------------------ sending
+
+    async def send(self, address: Address, reply: Reply, key: str) -> str:
+        """Sends every page of a reply; the buttons stand under the last."""
+        cut = pages(reply.spans, PAGE)
+        message = ""
+        for number, page in enumerate(cut):
+            if number < self._half_sent.get(key, 0):
+                continue
+            markup = keyboard(reply.choices) if number == len(cut) - 1 else None
+            message = await self._send_page(address, html(page), markup)
+            self._half_sent[key] = number + 1
+        self._half_sent.pop(key, None)
+        return message
+
+    async def _send_page(self, address: Address, text: str, markup: InlineKeyboardMarkup | None) -> str:
+        try:
+            sent = await self._bot.send_message(
+                int(address.chat),
+                text,
+                parse_mode=ParseMode.HTML,
+                reply_markup=markup,
+                link_preview_options=LinkPreviewOptions(is_disabled=True),
+            )
+            return str(sent.message_id)
+        except RetryAfter as error:
+            raise SendLater("flood limit", _seconds(error), flood=True) from error
+        except Forbidden as error:
+            raise AddressGone("blocked") from error
+        except ChatMigrated as error:
+            raise AddressGone("the group became another one") from error
+        except BadRequest as error:
+            if "chat not found" in str(error).lower() or "user is deactivated" in str(error).lower():
+                raise AddressGone("no such chat") from error
+            raise SendRefused(str(error)) from error
+        except (TimedOut, NetworkError) as error:
+            cause = error.__cause__
+            if isinstance(error, TimedOut) or isinstance(cause, httpx.HTTPError):
+                before = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+                if not isinstance(cause, before):
+                    raise SendUnclear("the connection broke in the middle") from error
+            raise SendLater("telegram is away") from error
+        except TelegramError as error:
+            raise SendLater(type(error).__name__) from error
+
+
+def html(spans: Sequence[Span]) -> str:
+    """Spans as Telegram's HTML, every word of them escaped."""
+    parts = []
+    for span in spans:
+        tag = _TAGS.get(span.style)
+        text = escape(span.text, quote=False)
+        parts.append(f"<{tag}>{text}</{tag}>" if tag and span.text.strip() else text)
+    return "".join(parts)
+
+
+def keyboard(choices: Sequence[Sequence[Choice]]) -> InlineKeyboardMarkup | None:
+    """Rows of inline buttons; the data of each is the text that pressing it says."""
+    rows = [[InlineKeyboardButton(choice.label, callback_data=choice.text) for choice in row] for row in choices if row]
+    return InlineKeyboardMarkup(rows) if rows else None
+
+
+def _seconds(error: RetryAfter) -> float:
+    after = error.retry_after
+    return after.total_seconds() if isinstance(after, timedelta) else float(after)
+
+
+def _who(update: Update) -> tuple[str, str]:
+    user, chat = update.effective_user, update.effective_chat
+    return (str(user.id) if user else "", str(chat.id) if chat else "")

@@ -1,0 +1,97 @@
+"""A whole coach for tests: real packs, real SQLite, the real courier, and a clock that stands still until it is moved."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from random import Random
+
+from bot.coach import Coach
+from bot.content import Library
+from bot.database import Database
+from bot.deliveries import Courier
+from bot.grading.plain import PlainGrader
+from bot.messages import Address, Message, Reply
+from bot.ports import Adapter, Grader
+
+MONDAY = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+@dataclass
+class FakeClock:
+    """`now()` is what it was set to."""
+
+    at: datetime = MONDAY
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def move(self, **span: float) -> datetime:
+        self.at += timedelta(**span)
+        return self.at
+
+
+@dataclass
+class World:
+    """One coach with its store. `hears` is what it returned to the learner's last message."""
+
+    store: Database
+    coach: Coach
+    clock: FakeClock
+    library: Library
+    keys: Callable[[], int] = field(default_factory=lambda: count(1).__next__)
+    address: Address = Address("console", "ann", "ann")
+    hears: tuple[Reply, ...] = ()
+
+    async def says(self, text: str, *, address: Address | None = None, key: str = "", **rest: object) -> tuple[Reply, ...]:
+        """A message from the learner, straight to the engine."""
+        message = Message(key or f"m{self.keys()}", address or self.address, text, self.clock(), **rest)  # type: ignore[arg-type]
+        self.hears = await self.coach.handle(message)
+        return self.hears
+
+    async def taps(self, label: str) -> tuple[Reply, ...]:
+        """Presses the button with this label under the last reply that has it."""
+        for reply in reversed(self.hears):
+            for row in reply.choices:
+                for choice in row:
+                    if choice.label == label:
+                        return await self.says(choice.text)
+        raise AssertionError(f"no button {label!r} under {[reply.text for reply in self.hears]}")
+
+    @property
+    def heard(self) -> str:
+        return "\n\n".join(reply.text for reply in self.hears)
+
+
+@asynccontextmanager
+async def world(
+    library: Library, file: Path, *, clock: FakeClock | None = None, grader: Grader | None = None, seed: int = 1, url: str = ""
+) -> AsyncIterator[World]:
+    """A coach over the database at `file` (kept: a second world over it is a restart)."""
+    clock = clock or FakeClock()
+    store = await Database.open(url or f"sqlite:///{file}")
+    try:
+        yield World(store, Coach(store, library, grader or PlainGrader(), now=clock, rng=Random(seed)), clock, library)
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def couriers(home: World, adapters: Sequence[Adapter] | Mapping[str, Adapter]) -> AsyncIterator[Courier]:
+    """The courier of these adapters, running."""
+    by_name = adapters if isinstance(adapters, Mapping) else {adapter.platform: adapter for adapter in adapters}
+    courier = Courier(home.store, home.coach, by_name, now=home.clock)
+    home.coach.on_owed = courier.wake
+    running = asyncio.create_task(courier.run())
+    try:
+        yield courier
+    finally:
+        await courier.stop()
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
