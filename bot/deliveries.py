@@ -61,7 +61,7 @@ class Courier:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._stopping = False
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[str, asyncio.Task[None]] = {}
         self._gates = {platform: asyncio.Semaphore(adapter.pace.in_flight) for platform, adapter in self._adapters.items()}
         self._platform = {platform: Bucket(a.pace.per_second, a.pace.per_second / 5) for platform, a in self._adapters.items()}
         self._chats: OrderedDict[tuple[str, str], Bucket] = OrderedDict()
@@ -89,10 +89,9 @@ class Courier:
                 log.warning("outbox unreadable", reason=str(error))
                 claimed = []
             for owed in claimed:
-                task = asyncio.create_task(self._one(owed))
-                self._running.add(task)
-                task.add_done_callback(self._running.discard)
-                task.add_done_callback(lambda _: self._wake.set())
+                if owed.key in self._running:
+                    continue  # its lease ran out while we still send it
+                self._running[owed.key] = asyncio.create_task(self._one(owed))
             if not claimed:
                 await self._rest(platforms)
 
@@ -101,7 +100,7 @@ class Courier:
         self._stopping = True
         self._wake.set()
         if self._running:
-            await asyncio.wait(set(self._running), timeout=10)
+            await asyncio.wait(set(self._running.values()), timeout=10)
 
     async def _rest(self, platforms: list[str]) -> None:
         pause = LONGEST_REST
@@ -129,6 +128,9 @@ class Courier:
             log.warning("not recorded", key=owed.key, reason=str(error))
         except Exception as error:  # one message must never stop the courier; its row is tried again after its lease
             log.error("courier failed", key=owed.key, kind=type(error).__name__)
+        finally:
+            del self._running[owed.key]
+            self._wake.set()
 
     def _wait(self, owed: Owed, pace: Pace) -> float:
         """Seconds until this message may go, by the platform's limits."""

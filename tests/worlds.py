@@ -22,6 +22,9 @@ from bot.ports import Adapter, Grader
 MONDAY = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
+ANN = Address("console", "ann", "ann")
+
+
 @dataclass
 class FakeClock:
     """`now()` is what it was set to."""
@@ -45,7 +48,7 @@ class World:
     clock: FakeClock
     library: Library
     keys: Callable[[], int] = field(default_factory=lambda: count(1).__next__)
-    address: Address = Address("console", "ann", "ann")
+    address: Address = ANN
     hears: tuple[Reply, ...] = ()
 
     async def says(self, text: str, *, address: Address | None = None, key: str = "", **rest: object) -> tuple[Reply, ...]:

@@ -361,7 +361,11 @@ def _replied(channel: Channel, reference: Json) -> Message | None:
 
 
 def _published(message: Message) -> None:
-    message.readers |= {user for user in message.world.users.values() if message.visible_to(user)}
+    channel = message.channel
+    if message.ephemeral_to or channel.person:
+        message.readers |= {user for user in (message.ephemeral_to or channel.person,) if user}
+    elif channel.guild:
+        message.readers |= {user for user in channel.guild.members if channel.may(user, "view_channel")}
     if not message.loading and (not message.versions or message.versions[-1] != message.text):
         message.versions.append(message.text)
 

@@ -321,11 +321,22 @@ class Guild:
 
 
 class World:
-    """Everything that Discord remembers, and a way to wait until it changes. `now` gives the time in seconds since 1970."""
+    """Everything that Discord remembers, and a way to wait until it changes.
 
-    def __init__(self, *, now: Callable[[], float] | None = None, nonce_window: float = 120.0) -> None:
+    `now` gives the time in seconds since 1970, for dates, ids and the `nonce_window`. `deadline` and `token_life` are
+    the seconds in which an interaction must be acknowledged and may be followed up; they run on the event loop's clock.
+    """
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], float] | None = None,
+        nonce_window: float = 120.0,
+        deadline: float = 3.0,
+        token_life: float = 900.0,
+    ) -> None:
         self.now = now or time.time
-        self.nonce_window = nonce_window
+        self.nonce_window, self.deadline, self.token_life = nonce_window, deadline, token_life
         self._last_snowflake = 0
         self._changed = asyncio.Event()
         self._dms: dict[User, Channel] = {}
@@ -335,6 +346,9 @@ class World:
         self.messages: dict[int, Message] = {}
         self.files: dict[int, Attachment] = {}
         self.interactions: dict[int, Interaction] = {}
+        self.tokens: dict[str, Interaction] = {}
+        self.commands: dict[int | None, list[Json]] = {None: []}
+        """The application commands, everybody's under None and a server's own under its id."""
         self.ledger: list[Message] = []
         """Every message of the bot that was accepted, in order, whoever may see it; deferred ones once they say something."""
         self.edits: list[tuple[Message, str]] = []

@@ -57,7 +57,7 @@ class Fault:
         name = self.method.lower()
         if not fnmatch(call.method.lower(), name) or (call.method == "getUpdates" and name.startswith("*")):
             return False
-        if self.chat is not None and call.number("chat_id") != self.chat or self.times == 0:
+        if (self.chat is not None and call.number("chat_id") != self.chat) or self.times == 0:
             return False
         if self.skip:
             self.skip -= 1

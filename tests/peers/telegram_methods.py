@@ -469,11 +469,11 @@ def get_chat_member(world: World, call: Call) -> Json:
     if number == call.bot.id:
         return world.member(call.bot, chat.bots[call.bot] if isinstance(chat, Group) else "member")
     person = world.people.get(number)
-    if person is None or isinstance(chat, Private) and chat.person is not person:
+    if person is None or (isinstance(chat, Private) and chat.person is not person):
         raise bad("member not found" if person else "user not found")
     if isinstance(chat, Group) and person in chat.members[:1]:
         return {"status": "creator", "user": person.json, "is_anonymous": False}
-    inside = isinstance(chat, Private) or isinstance(chat, Group) and person in chat.members
+    inside = isinstance(chat, Private) or (isinstance(chat, Group) and person in chat.members)
     return {"status": "member" if inside else "left", "user": person.json}
 
 

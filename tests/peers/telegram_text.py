@@ -195,7 +195,7 @@ def _value(source: str, i: int, where: str) -> tuple[str, int]:
             out.append(character)
         i += 1
     else:
-        while i < len(source) and (source[i].isascii() and source[i].isalnum() or source[i] in ".-"):
+        while i < len(source) and ((source[i].isascii() and source[i].isalnum()) or source[i] in ".-"):
             out.append(source[i].lower())
             i += 1
         if i < len(source) and not source[i].isspace() and source[i] != ">":

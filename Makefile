@@ -1,0 +1,39 @@
+# run: the coach in this terminal, or on the platforms whose tokens are set. test: everything. lint: style, types, imports.
+PYTHON ?= python3
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: run test lint check lock
+.DEFAULT_GOAL := run
+
+run: .venv/.run
+	@$(BIN)/coach run
+
+test: .venv/.dev
+	$(BIN)/pytest -q
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: .venv/.run
+	$(BIN)/coach check
+
+.venv/.run: requirements.txt pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python 3.11+ with venv is needed: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Installing what the coach needs into .venv ..."
+	@$(BIN)/pip install -q --require-hashes -r requirements.txt
+	@$(BIN)/pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: .venv/.run requirements-dev.txt
+	@$(BIN)/pip install -q --require-hashes -r requirements-dev.txt
+	@touch $@
+
+# After a change of the dependencies in pyproject.toml; needs uv.
+LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+lock:
+	$(LOCK) pyproject.toml --group build -o requirements.txt
+	$(LOCK) pyproject.toml --group build --group dev -c requirements.txt -o requirements-dev.txt
