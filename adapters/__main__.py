@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from bot.errors import CoachError, ContentError, SettingsError, StoreError
 if TYPE_CHECKING:
     from bot.coach import Coach
     from bot.config import Settings
-    from bot.content import Library
+    from bot.content import Library, Question
     from bot.grading.plain import PlainGrader
     from bot.ports import Adapter, Store
 
@@ -37,9 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CoachError as error:
         print(f"coach: {error}", file=sys.stderr)
         return FAILED
-    except (KeyboardInterrupt, BrokenPipeError):
-        with suppress(OSError):
-            sys.stderr.close()
+    except KeyboardInterrupt:
+        return OK
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough; nothing is left to be flushed at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
 
 
@@ -152,6 +154,8 @@ async def _talk(known: Settings) -> int:
     from bot.logs import configure
 
     configure("error", json=False)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that can't show a character shows a question mark
     async with house(known) as home:
         console = Console(home.coach)
         if sys.stdin.isatty():
@@ -294,19 +298,13 @@ def _grade(options: argparse.Namespace) -> int:
     library = _library(settings())
     grader = _grader()
     status = OK
-    for number, line in enumerate(sys.stdin, 1):
+    for number, line in enumerate(sys.stdin.buffer, 1):
         if not line.strip():
             continue
         try:
-            raw = json.loads(line)
-            question, answer = library.questions[raw["question_id"]], str(raw["answer"])
-        except (ValueError, KeyError, TypeError) as error:
-            what = (
-                f"no question {error}"
-                if isinstance(error, KeyError) and "question_id" in line
-                else "not a line of id, question_id and answer"
-            )
-            print(f"coach: line {number}: {what}", file=sys.stderr)
+            raw, question, answer = _asked_to_grade(line, library)
+        except ValueError as error:
+            print(f"coach: line {number}: {error}", file=sys.stderr, flush=True)
             status = FAILED
             continue
         grade = grader.judge(question, answer)
@@ -315,8 +313,30 @@ def _grade(options: argparse.Namespace) -> int:
             "id": raw.get("id"), "score": grade.score, "verdicts": verdicts,
             "misconceptions": [one.misconception for one in grade.misconceptions], "graded_by": grade.graded_by,
         }  # fmt: skip
-        print(json.dumps(result, ensure_ascii=False), flush=True)
+        sys.stdout.buffer.write(_line(result))
+        sys.stdout.buffer.flush()
     return status
+
+
+def _asked_to_grade(line: bytes, library: Library) -> tuple[dict[str, Any], Question, str]:
+    """What a line asks for. Raises ValueError with a sentence that says what is wrong with it."""
+    try:
+        raw = json.loads(line)
+    except (ValueError, RecursionError):
+        raise ValueError("is not JSON") from None
+    if not isinstance(raw, dict) or not {"id", "question_id", "answer"} <= raw.keys() or not isinstance(raw["answer"], str):
+        raise ValueError("is not an object with id, question_id and answer")
+    if not isinstance(raw["question_id"], str) or raw["question_id"] not in library.questions:
+        raise ValueError(f"there is no question {raw['question_id']!r:.60}")
+    return raw, library.questions[raw["question_id"]], raw["answer"]
+
+
+def _line(result: dict[str, Any]) -> bytes:
+    """One line of JSON in UTF-8; lone surrogates, which UTF-8 can't hold, stay escaped."""
+    try:
+        return json.dumps(result, ensure_ascii=False).encode() + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(result).encode() + b"\n"
 
 
 def _schema(options: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from shutil import get_terminal_size
 from typing import TextIO
@@ -65,17 +66,17 @@ class Console:
 
     async def converse(self, *, begin: bool = True) -> None:
         """Talks until the input ends or the learner says /quit."""
-        if begin:
-            await self._say("/start" if not await self._coach.knows(HERE) else "/next")
-        while True:
-            line = await self._line()
-            if line is None or line.strip() in ("/quit", "/exit"):
-                self._out.write("Goodbye. Everything is kept.\n")
+        try:
+            if begin:
+                await self._say("/start" if not await self._coach.knows(HERE) else "/next")
+            while (line := await self._line()) is not None and line.strip() not in ("/quit", "/exit"):
+                text = self._pressed(line)
+                if text.strip():
+                    await self._say(text)
+        finally:  # also where a signal ends it
+            with suppress(OSError):
+                self._out.write("\nGoodbye. Everything is kept.\n")
                 self._out.flush()
-                return
-            text = self._pressed(line)
-            if text.strip():
-                await self._say(text)
 
     def _pressed(self, line: str) -> str:
         word = line.strip()

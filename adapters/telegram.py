@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from html import escape
@@ -19,11 +19,11 @@ from typing import Any
 import httpx
 import structlog
 from aiohttp import web
-from telegram import BotCommand, Chat, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, Update, User
+from telegram import BotCommand, CallbackQuery, Chat, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, Update, User
 from telegram import Message as TelegramMessage
 from telegram.constants import ChatAction, ChatMemberStatus, ChatType, ParseMode
 from telegram.error import BadRequest, ChatMigrated, Conflict, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError, TimedOut
-from telegram.ext import Application, ContextTypes, TypeHandler
+from telegram.ext import Application, ContextTypes, TypeHandler, filters
 from telegram.request import HTTPXRequest
 
 from adapters.ordered import Ordered
@@ -37,13 +37,20 @@ PAGE = 4096
 POLL = 25
 """Seconds that Telegram holds a request for updates open."""
 
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 60.0
+"""Seconds before something that failed is tried again; twice as many each time."""
+
 WANTED = ["message", "callback_query", "my_chat_member"]
 SHORT_DESCRIPTION = "A machine-learning interview question a day, graded point by point with the reasons."
 
 log = structlog.get_logger("telegram")
 
 _TAGS = {Style.BOLD: "b", Style.ITALIC: "i", Style.QUOTE: "i", Style.CODE: "code", Style.BLOCK: "pre"}
-_OTHER = ("photo", "sticker", "voice", "audio", "video", "video_note", "document", "location", "contact", "poll", "animation", "dice")
+_OTHER = {
+    "photo": "photo", "sticker": "sticker", "voice": "voice note", "audio": "sound file", "video": "video", "video_note": "video note",
+    "animation": "GIF", "document": "document", "location": "location", "contact": "contact", "poll": "poll", "dice": "dice",
+}  # fmt: skip
+"""What may come instead of text, and what a learner calls it. A GIF is a document too."""
 
 
 class Telegram:
@@ -60,21 +67,27 @@ class Telegram:
         webhook_url: str = "",
         webhook_secret: str = "",
         pace: Pace | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        if not re.fullmatch(r"[^\s/?#]+", token):
+            raise SettingsError("COACH_TELEGRAM_TOKEN is not a token: it has no spaces, line ends or slashes")
         self.pace = pace or Pace()
         self._coach = coach
+        self._now = now
         self._digest = hashlib.sha256(token.encode()).hexdigest()
         self._webhook_url = webhook_url
         self._secret = webhook_secret or self._digest[32:]
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", self._secret):
             raise SettingsError("COACH_TELEGRAM_WEBHOOK_SECRET holds 1 to 256 letters, digits, _ and -")
+        # Reading the certificates is most of a client's start: once for both, and not at all where nothing is encrypted.
+        trust = {"verify": httpx.create_ssl_context() if api.startswith("https:") else False}
         self._application: Application[Any, Any, Any, Any, Any, Any] = (
             Application.builder()
             .token(token)
             .base_url(f"{api}/bot")
             .base_file_url(f"{api}/file/bot")
-            .request(HTTPXRequest(connection_pool_size=32, read_timeout=20, connect_timeout=10, pool_timeout=10))
-            .get_updates_request(HTTPXRequest(connection_pool_size=1, read_timeout=POLL + 15, connect_timeout=10))
+            .request(HTTPXRequest(32, read_timeout=20, connect_timeout=10, pool_timeout=10, httpx_kwargs=trust))
+            .get_updates_request(HTTPXRequest(1, read_timeout=15, connect_timeout=10, httpx_kwargs=trust))
             .updater(None)
             .concurrent_updates(True)
             .build()
@@ -84,46 +97,50 @@ class Telegram:
         self._turns = Ordered()
         self._stopping = asyncio.Event()
         self._half_sent: dict[str, int] = {}
+        self._sending: set[asyncio.Task[Any] | None] = set()
+        self._answering: set[asyncio.Task[None]] = set()
+        self._ready = False
+        self._closed = False
         self.connected = False
 
     # ------------------------------------------------------------------------------------------ life
 
     async def start(self) -> None:
         """Says hello to Telegram. Raises SettingsError where it refuses the token; waits while it can't be reached."""
-        pause = 1.0
-        while not self._stopping.is_set():
-            try:
-                await self._application.initialize()
-                break
-            except InvalidToken as error:
-                raise SettingsError("Telegram refuses COACH_TELEGRAM_TOKEN: ask @BotFather for the right one") from error
-            except TelegramError as error:
-                log.warning("telegram is away", kind=type(error).__name__)
-                pause = await self._wait(pause)
+        if not await self._insist(self._application.initialize):
+            return
         await self._application.start()
         await self._introduce()
+        if self._stopping.is_set():
+            return
+        self._ready = True
         for key, raw in await self._coach.waiting(PLATFORM):
             self._submit(key, json.loads(raw))
 
     async def run(self) -> None:
         """Receives updates until `stop`."""
         if self._webhook_url:
-            await self._set_webhook()
-            self.connected = True
+            self.connected = await self._set_webhook()
             await self._stopping.wait()
-            return
-        await self._insist(lambda: self._bot.delete_webhook())
-        await self._poll()
+        elif await self._insist(self._bot.delete_webhook):
+            await self._poll()
 
     async def stop(self) -> None:
-        """Takes no more updates, finishes the turns in hand and says goodbye."""
+        """Takes no more updates, finishes the turns and the messages in hand and says goodbye."""
         self._stopping.set()
-        self.connected = False
+        self._ready = self.connected = False
         await self._turns.finished(timeout=15)
+        self._closed = True
+        if self._sending:
+            # Cut off in the middle, a message would come a second time after the restart.
+            await asyncio.wait({task for task in self._sending if task is not None}, timeout=10)
+        for task in self._answering:
+            task.cancel()
         if self._application.running:
             await self._application.stop()
         with suppress(TelegramError, RuntimeError):
             await self._application.shutdown()
+            await self._bot.shutdown()
 
     async def _introduce(self) -> None:
         commands = [BotCommand(command.name, command.summary) for command in COMMANDS if command.listed]
@@ -133,63 +150,70 @@ class Telegram:
         except TelegramError as error:
             log.warning("commands not set", kind=type(error).__name__)
 
-    async def _insist(self, call: Any) -> None:
-        pause = 1.0
+    async def _insist(self, call: Callable[[], Awaitable[object]]) -> bool:
+        """Calls until Telegram agrees; False where `stop` comes first. Raises SettingsError where it refuses the token."""
+        pause = FIRST_PAUSE
         while not self._stopping.is_set():
             try:
-                await call()
-                return
+                asking = asyncio.ensure_future(call())
+                if await self._unless_stopped(asking):
+                    asking.result()
+                    return True
+            except InvalidToken:
+                raise _refused() from None
             except TelegramError as error:
-                log.warning("telegram is away", kind=type(error).__name__)
-                pause = await self._wait(pause)
+                log.warning("telegram is away", kind=type(error).__name__, reason=str(error) if type(error) is BadRequest else "")
+                pause = await self._wait(_seconds(error) if isinstance(error, RetryAfter) else pause)
+        return False
 
     async def _wait(self, seconds: float) -> float:
         """Rests, or less where `stop` is called; returns how long to rest the next time."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
-        return min(seconds * 2, 60.0)
+        return min(seconds * 2, LONGEST_PAUSE)
 
     # ------------------------------------------------------------------------------------------ receiving
 
     async def _poll(self) -> None:
         offset: int | None = None
-        pause = 1.0
+        pause = FIRST_PAUSE
         while not self._stopping.is_set():
             try:
                 asking = asyncio.ensure_future(self._bot.get_updates(offset=offset, timeout=POLL, allowed_updates=WANTED))
-                updates = await self._unless_stopped(asking)
-                if updates is None:
+                if not await self._unless_stopped(asking):
                     return
+                updates = asking.result()
                 if updates:
                     await self._take([update.to_dict() for update in updates])
                     offset = updates[-1].update_id + 1
-                self.connected, pause = True, 1.0
-            except InvalidToken as error:
+                self.connected, pause = True, FIRST_PAUSE
+            except InvalidToken:
                 self.connected = False
-                raise SettingsError("Telegram refuses COACH_TELEGRAM_TOKEN: ask @BotFather for the right one") from error
-            except (TelegramError, StoreError) as error:
+                raise _refused() from None
+            except Exception as error:  # of whatever kind: a platform that can't be read ends neither itself nor the others
                 self.connected = False
                 reason = "another program polls with this token" if isinstance(error, Conflict) else type(error).__name__
                 log.warning("no updates", reason=reason)
                 pause = await self._wait(_seconds(error) if isinstance(error, RetryAfter) else pause)
 
-    async def _unless_stopped(self, asking: asyncio.Future[tuple[Update, ...]]) -> tuple[Update, ...] | None:
+    async def _unless_stopped(self, asking: asyncio.Future[Any]) -> bool:
+        """Waits until `asking` is done, or cancels it where `stop` comes first; says whether it is done."""
         stopping = asyncio.ensure_future(self._stopping.wait())
         try:
             both: set[asyncio.Future[Any]] = {asking, stopping}
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         finally:
             stopping.cancel()
-        if not asking.done():
-            asking.cancel()
-            with suppress(asyncio.CancelledError, TelegramError):
-                await asking
-            return None
-        return await asking
+        if asking.done():
+            return True
+        asking.cancel()
+        with suppress(asyncio.CancelledError, TelegramError):
+            await asking
+        return False
 
-    async def _set_webhook(self) -> None:
+    async def _set_webhook(self) -> bool:
         url = f"{self._webhook_url}/telegram/{self.webhook_path}"
-        await self._insist(lambda: self._bot.set_webhook(url, secret_token=self._secret, allowed_updates=WANTED, max_connections=40))
+        return await self._insist(lambda: self._bot.set_webhook(url, secret_token=self._secret, allowed_updates=WANTED, max_connections=40))
 
     @property
     def webhook_path(self) -> str:
@@ -201,12 +225,12 @@ class Telegram:
 
     async def _on_webhook(self, request: web.Request) -> web.Response:
         given = request.headers.get("X-Telegram-Bot-Api-Secret-Token", "")
-        if not hmac.compare_digest(given.encode(), self._secret.encode()):
+        if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self._secret.encode()):
             return web.Response(status=403)
         try:
             raw = await request.json()
             key = int(raw["update_id"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
             return web.Response(status=400)
         try:
             await self._take([raw])
@@ -216,9 +240,10 @@ class Telegram:
         return web.Response()
 
     async def _take(self, updates: Sequence[dict[str, Any]]) -> None:
-        """Commits updates to the inbox, then begins their turns."""
+        """Commits updates to the inbox, then begins their turns; before the start and after the stop they wait there."""
         kept = {str(raw["update_id"]): raw for raw in updates}
-        for key in await self._coach.take(PLATFORM, [(key, json.dumps(raw)) for key, raw in kept.items()]):
+        fresh = await self._coach.take(PLATFORM, [(key, json.dumps(raw)) for key, raw in kept.items()])
+        for key in fresh if self._ready else ():
             self._submit(key, kept[key])
 
     def _submit(self, key: str, raw: dict[str, Any]) -> None:
@@ -231,7 +256,7 @@ class Telegram:
         async def turn() -> None:
             if update is None:
                 log.warning("update not understood", update=key)
-                await self._coach.drop(PLATFORM, key)
+                await self._drop(key)
             else:
                 await self._application.process_update(update)
 
@@ -242,7 +267,7 @@ class Telegram:
         try:
             message = await self._message(update)
             if message is None:
-                await self._coach.drop(PLATFORM, key)
+                await self._drop(key)
                 return
             for attempt in range(5):
                 try:
@@ -257,6 +282,10 @@ class Telegram:
             with suppress(StoreError):
                 await self._coach.apologise(Address(PLATFORM, *_who(update)), key)
 
+    async def _drop(self, key: str) -> None:
+        with suppress(StoreError):  # it is looked at once more after the next start
+            await self._coach.drop(PLATFORM, key)
+
     async def _message(self, update: Update) -> Message | None:
         """What an update says to the coach; None where it is none of its business."""
         member = update.my_chat_member
@@ -266,13 +295,14 @@ class Telegram:
             return None
         query = update.callback_query
         if query is not None:
-            with suppress(TelegramError):
-                await query.answer()
+            answering = asyncio.create_task(self._answer(query))
+            self._answering.add(answering)
+            answering.add_done_callback(self._answering.discard)
             if not query.data or query.message is None:
                 return None
             return self._built(update, query.from_user, query.message.chat, query.data)
         said = update.message
-        if said is None or said.from_user is None or said.from_user.is_bot:
+        if said is None or said.from_user is None or said.from_user.is_bot or filters.StatusUpdate.ALL.check_update(update):
             return None
         text = said.text or said.caption or ""
         if said.chat.type != ChatType.PRIVATE:
@@ -280,7 +310,7 @@ class Telegram:
             if addressed is None:
                 return None
             text = addressed
-        other = next((name.replace("_", " ") for name in _OTHER if getattr(said, name, None)), "")
+        other = next((name for kind, name in _OTHER.items() if getattr(said, kind, None)), "")
         if not text and not other:
             return (
                 None
@@ -290,7 +320,7 @@ class Telegram:
         return self._built(update, said.from_user, said.chat, "" if other else text, other, said)
 
     def _built(self, update: Update, user: User, chat: Chat, text: str, other: str = "", said: TelegramMessage | None = None) -> Message:
-        at = said.date.astimezone(UTC) if said is not None else datetime.now(UTC)
+        at = said.date.astimezone(UTC) if said is not None else self._now()
         return Message(
             key=str(update.update_id), address=Address(PLATFORM, str(user.id), str(chat.id)), text=text, at=at,
             private=chat.type == ChatType.PRIVATE, other=other, language=user.language_code or "",
@@ -306,6 +336,17 @@ class Telegram:
             return re.sub(rf"\s*@{name}\b", " ", text, flags=re.IGNORECASE).strip()
         answered = said.reply_to_message
         return text if answered is not None and answered.from_user is not None and answered.from_user.id == self._bot.id else None
+
+    async def _answer(self, query: CallbackQuery) -> None:
+        """Ends the waiting that a press shows; beside the turn, which needs nothing of it."""
+        for _ in range(3):
+            try:
+                await query.answer()
+                return
+            except BadRequest:  # too old
+                return
+            except TelegramError:
+                await self._wait(FIRST_PAUSE)
 
     @asynccontextmanager
     async def _typing(self, message: Message) -> AsyncIterator[None]:
@@ -332,6 +373,16 @@ class Telegram:
 
     async def send(self, address: Address, reply: Reply, key: str) -> str:
         """Sends every page of a reply; the buttons stand under the last."""
+        if self._closed:
+            raise SendLater("this process is stopping")
+        task = asyncio.current_task()
+        self._sending.add(task)
+        try:
+            return await self._send_pages(address, reply, key)
+        finally:
+            self._sending.discard(task)
+
+    async def _send_pages(self, address: Address, reply: Reply, key: str) -> str:
         cut = pages(reply.spans, PAGE)
         message = ""
         for number, page in enumerate(cut):
@@ -370,8 +421,10 @@ class Telegram:
                 if not isinstance(cause, before):
                     raise SendUnclear("the connection broke in the middle") from error
             raise SendLater("telegram is away") from error
-        except TelegramError as error:
+        except (InvalidToken, Conflict) as error:
             raise SendLater(type(error).__name__) from error
+        except TelegramError as error:
+            raise SendUnclear("an answer that can't be read") from error
 
 
 def html(spans: Sequence[Span]) -> str:
@@ -388,6 +441,11 @@ def keyboard(choices: Sequence[Sequence[Choice]]) -> InlineKeyboardMarkup | None
     """Rows of inline buttons; the data of each is the text that pressing it says."""
     rows = [[InlineKeyboardButton(choice.label, callback_data=choice.text) for choice in row] for row in choices if row]
     return InlineKeyboardMarkup(rows) if rows else None
+
+
+def _refused() -> SettingsError:
+    # Never "from" the library's error, which has the token in it.
+    return SettingsError("Telegram refuses COACH_TELEGRAM_TOKEN: ask @BotFather for the right one")
 
 
 def _seconds(error: RetryAfter) -> float:

@@ -30,8 +30,14 @@ DEFAULT_MINUTE = 9 * 60
 AGAIN = timedelta(seconds=3)
 """Within this time a second /next is the same tap once more."""
 
+SETUP = ("zone", "time", "tracks", "level")
+"""The steps of the set-up, in their order."""
+
+LONE = ("place", "hour")
+"""A zone or a time that is being changed by itself."""
+
 GLANCE = timedelta(seconds=2)
-"""Nobody reads a follow-up that came by itself, and replies to it, faster than this."""
+"""Nobody reads a grade or a follow-up, and replies to it, faster than this."""
 
 log = structlog.get_logger("coach")
 
@@ -169,33 +175,35 @@ class Coach:
 
     async def _decide(self, message: Message, memory: Memory, now: datetime) -> Outcome:
         known = memory.learner
-        learner = known or Learner(self._new_id(), now, message.address, minute=DEFAULT_MINUTE)
+        # Somebody who tries a command in a group has not asked for a question a day there.
+        learner = known or Learner(self._new_id(), now, message.address, minute=DEFAULT_MINUTE if message.private else None)
         if message.private:
             learner = replace(learner, home=message.address)
         if not learner.reachable:
             learner = self._scheduled(replace(learner, reachable=True), now)
+        meaning = commands.understand(commands.clean(message.text))
+        if learner.expecting in LONE and isinstance(meaning, commands.Called) and meaning.name != "cancel":
+            learner = replace(learner, expecting="")
         turn = Turn(message, learner, memory, "", now, known is None)
-        outcome = await self._dispatch(turn)
+        outcome = await self._dispatch(turn, meaning)
         if outcome.learner is None and (learner != known):
             outcome = replace(outcome, learner=self._scheduled(learner, now) if known is None else learner)
         return outcome
 
-    async def _dispatch(self, turn: Turn) -> Outcome:
-        text = commands.clean(turn.message.text)
-        if not text:
+    async def _dispatch(self, turn: Turn, meaning: commands.Called | commands.Unknown | commands.Plain) -> Outcome:
+        if isinstance(meaning, commands.Plain) and not meaning.text:
             return Outcome((phrases.not_text(turn.message.other) if turn.message.other else phrases.no_words(),))
-        meaning = commands.understand(text)
         if isinstance(meaning, commands.Unknown):
             return Outcome((phrases.unknown(meaning.name, meaning.meant),))
         if isinstance(meaning, commands.Called):
             if meaning.name == "start" and not turn.message.private:
                 return Outcome((phrases.in_private("start"),))
             return await self._handlers[meaning.name](replace(turn, argument=meaning.argument))
-        if turn.learner.expecting:
-            return await self._typed_setting(turn, text)
+        if turn.learner.expecting and not self._looks_like_a_reply(turn, meaning.text):
+            return await self._typed_setting(turn, meaning.text)
         if turn.new:
             return await self._start(turn) if turn.message.private else Outcome((phrases.nothing_open(),))
-        return await self._reply(turn, text)
+        return await self._reply(turn, meaning.text)
 
     # ------------------------------------------------------------------------------------------ set-up
 
@@ -203,35 +211,37 @@ class Coach:
         learner = self._scheduled(replace(turn.learner, expecting="zone"), turn.now)
         return Outcome((phrases.welcome(zones.likely(turn.message.language)),), learner)
 
+    def _looks_like_a_reply(self, turn: Turn, text: str) -> bool:
+        """While a question is open, a sentence that is no place and no time is not what a lone setting waits for."""
+        if turn.learner.expecting not in LONE or turn.memory.open is None or len(text.split()) <= 3:
+            return False
+        return not zones.find(text, turn.now) if turn.learner.expecting == "place" else _time_and_place(text)[0] is None
+
     async def _typed_setting(self, turn: Turn, text: str) -> Outcome:
-        step = turn.learner.expecting
-        if step == "zone":
-            return await self._zone(replace(turn, argument=text))
-        if step == "time":
-            return await self._daily(replace(turn, argument=text))
-        return await self._track(turn) if step == "tracks" else await self._level(replace(turn, argument=text))
+        handler = {
+            "zone": self._zone, "place": self._zone, "time": self._daily, "hour": self._daily, "tracks": self._track, "level": self._level,
+        }[turn.learner.expecting]  # fmt: skip
+        return await handler(replace(turn, argument=" ".join(text.split())))
 
     async def _zone(self, turn: Turn) -> Outcome:
+        setting_up = turn.learner.expecting in SETUP
+        asking = replace(turn.learner, expecting="zone" if setting_up else "place")
         if not turn.argument:
-            return Outcome(
-                (phrases.pick_zone(zones.likely(turn.message.language), ""),),
-                replace(turn.learner, expecting=turn.learner.expecting or "zone"),
-            )
+            return Outcome((phrases.pick_zone(zones.likely(turn.message.language), ""),), asking)
         found = zones.find(turn.argument, turn.now)
         if len(found) != 1:
-            return Outcome((phrases.pick_zone(found, turn.argument),))
-        setting_up = turn.learner.expecting == "zone" and turn.memory.open is None and not turn.memory.past
+            return Outcome((phrases.pick_zone(found, turn.argument),), asking)
         learner = self._scheduled(replace(turn.learner, zone=found[0], expecting="time" if setting_up else ""), turn.now)
         if setting_up:
             return Outcome((phrases.ask_time(learner, turn.now),), learner)
         return Outcome((phrases.zone_set(learner, turn.now),), learner)
 
     async def _daily(self, turn: Turn) -> Outcome:
-        setting_up = turn.learner.expecting == "time"
+        setting_up = turn.learner.expecting in SETUP
         if not turn.argument:
-            return Outcome((phrases.ask_time(turn.learner, turn.now),))
-        learner = replace(turn.learner, expecting="tracks" if setting_up else "")
-        if turn.argument.lower() in ("off", "no", "never", "stop", "none"):
+            return Outcome((phrases.ask_time(turn.learner, turn.now),), replace(turn.learner, expecting="time" if setting_up else "hour"))
+        learner, place = replace(turn.learner, expecting="tracks" if setting_up else ""), ""
+        if turn.argument.lower().strip(".! ") in ("off", "no", "never", "stop", "none", "no daily question", "no thanks"):
             learner = replace(learner, minute=None)
         else:
             minute, place = _time_and_place(turn.argument)
@@ -241,25 +251,29 @@ class Coach:
             if place:
                 found = zones.find(place, turn.now)
                 if len(found) != 1:
-                    learner = self._scheduled(replace(learner, expecting=turn.learner.expecting), turn.now)
+                    learner = self._scheduled(replace(learner, expecting="zone" if setting_up else "place"), turn.now)
                     return Outcome((phrases.daily_set(learner, turn.now), phrases.pick_zone(found, place)), learner)
                 learner = replace(learner, zone=found[0])
         learner = self._scheduled(learner, turn.now)
+        if turn.learner.expecting == "zone" and not place:
+            learner = replace(learner, expecting="zone")
+            return Outcome((phrases.daily_set(learner, turn.now), phrases.pick_zone(zones.likely(turn.message.language), "")), learner)
         if setting_up:
             return Outcome((phrases.ask_tracks(self._library),), learner)
         return Outcome((phrases.daily_set(learner, turn.now),), learner)
 
     async def _track(self, turn: Turn) -> Outcome:
-        words = turn.argument.lower().split()
-        known = self._library.syllabus.tracks
-        chosen = frozenset(word for word in words if word in known)
-        if not chosen and "all" not in words:
+        text, _, number = turn.argument.rpartition(" ")
+        level = _level(number) if text else None
+        chosen = self._tracks(text if level else turn.argument)
+        if chosen is None:
             return Outcome((phrases.ask_tracks(self._library),))
-        setting_up = turn.learner.expecting == "tracks"
-        learner = replace(turn.learner, tracks=chosen)
-        if setting_up and words[-1].isdigit():
-            learner = replace(learner, level=_level(words[-1]) or learner.level, expecting="")
-            return self._ask_next(replace(turn, learner=learner))
+        setting_up = turn.learner.expecting in ("tracks", "level")
+        learner = replace(turn.learner, tracks=chosen, level=level or turn.learner.level)
+        if setting_up and level:
+            return self._ask_next(replace(turn, learner=replace(learner, expecting="")))
+        if level and self._just_asked(turn):
+            return Outcome((phrases.already_asked(),))
         if setting_up:
             return Outcome((phrases.ask_level(),), replace(learner, expecting="level"))
         return Outcome((phrases.tracks_set(learner, self._library),), learner)
@@ -268,10 +282,26 @@ class Coach:
         level = _level(turn.argument)
         if level is None:
             return Outcome((phrases.ask_level() if not turn.argument else phrases.level_unclear(),))
-        learner = replace(turn.learner, level=level, expecting="")
+        learner = replace(turn.learner, level=level)
         if turn.learner.expecting == "level":
-            return self._ask_next(replace(turn, learner=learner))
+            return self._ask_next(replace(turn, learner=replace(learner, expecting="")))
         return Outcome((phrases.level_set(learner),), learner)
+
+    def _tracks(self, text: str) -> frozenset[str] | None:
+        """The tracks that are named by id or title; none of them stands for all; None where nothing is understood."""
+        from rapidfuzz import fuzz, process, utils
+
+        known = self._library.syllabus.tracks
+        words = text.lower().split()
+        if {"all", "everything", "any"} & set(words):
+            return frozenset()
+        chosen = {word for word in words if word in known}
+        if not chosen:
+            titles = {id: title.removesuffix(" interview") for id, title in known.items()}
+            for part in re.split(r",|;|\band\b", text.lower()):
+                found = process.extractOne(part, titles, scorer=fuzz.token_set_ratio, processor=utils.default_process, score_cutoff=80)
+                chosen |= {found[2]} if found else set()
+        return frozenset(chosen) or None
 
     async def _settings(self, turn: Turn) -> Outcome:
         return Outcome((phrases.settings(turn.learner, self._library, turn.now),))
@@ -279,18 +309,23 @@ class Coach:
     # ------------------------------------------------------------------------------------------ asking
 
     async def _next(self, turn: Turn) -> Outcome:
-        opened = turn.memory.open
-        if not turn.argument and opened is not None and turn.now - opened.at < AGAIN:
-            return Outcome((phrases.already_asked(),))
-        turn = replace(turn, learner=replace(turn.learner, expecting=""))
-        if not turn.argument:
-            return self._ask_next(turn)
-        topic = self._named(turn.argument)
+        topic = self._named(turn.argument) if turn.argument else ""
         if topic is None:
             return Outcome((phrases.no_such_topic(turn.argument, self._library),))
+        if self._just_asked(turn, topic):
+            return Outcome((phrases.already_asked(),))
+        turn = replace(turn, learner=replace(turn.learner, expecting=""))
         if isinstance(topic, Question):
             return self._ask(turn, topic)
         return self._ask_next(turn, topic)
+
+    def _just_asked(self, turn: Turn, topic: Question | str = "") -> bool:
+        """Whether the same was asked for a moment ago: a button that was tapped twice."""
+        opened = turn.memory.open
+        if opened is None or turn.now - opened.at >= AGAIN:
+            return False
+        question = self._library.questions.get(opened.question)
+        return topic in ("", question) or (question is not None and question.section == topic)
 
     def _named(self, name: str) -> Question | str | None:
         """A question by its id or title, or a section; the nearest where the spelling is off."""
@@ -371,6 +406,9 @@ class Coach:
         opened = turn.memory.open
         rubric = self._rubric(opened) if opened else None
         if opened is None or rubric is None:
+            last = turn.memory.past[-1] if turn.memory.past else None
+            if last is not None and turn.message.at < last.at + GLANCE:
+                return Outcome((phrases.two_messages("" if last.followup else last.question),))
             return Outcome((phrases.nothing_open(),))
         question = self._library.questions[opened.question]
         if opened.followup and opened.occasion is Occasion.DAILY and turn.message.at < opened.at + GLANCE:
@@ -463,7 +501,8 @@ class Coach:
 
     async def _cancel(self, turn: Turn) -> Outcome:
         if turn.learner.expecting:
-            return Outcome((phrases.cancelled("setup"),), self._scheduled(replace(turn.learner, expecting=""), turn.now))
+            what = "setup" if turn.learner.expecting in SETUP else "setting"
+            return Outcome((phrases.cancelled(what),), self._scheduled(replace(turn.learner, expecting=""), turn.now))
         opened = turn.memory.open
         if opened is None:
             return Outcome((phrases.nothing_to_cancel(),))

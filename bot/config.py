@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from platformdirs import user_cache_path, user_data_path
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
@@ -34,6 +34,13 @@ class Settings(BaseSettings):
     telegram_webhook_url: Url = ""
     telegram_webhook_secret: SecretStr | None = None
     discord_token: SecretStr | None = None
+    llm_base_url: Url = ""
+    llm_model: str = ""
+    llm_key: SecretStr | None = None
+    llm_mode: Literal["tool", "native", "prompted"] = "tool"
+    llm_timeout: Annotated[float, Field(gt=0, le=300)] = 20.0
+    llm_daily: Annotated[int, Field(ge=0)] = 500
+    llm_daily_learner: Annotated[int, Field(ge=0)] = 40
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     log: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     log_json: bool | None = None

@@ -19,9 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from bot.errors import ContentError
 
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
 PROMPT_LIMIT = 400
-ANSWER_LIMIT = 1500
+ANSWER_LIMIT = 1180
 
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=PROMPT_LIMIT)]
@@ -88,7 +88,7 @@ class Question(Rubric):
     """An entry of a topic."""
 
     id: Id
-    title: Line
+    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=80)]
     section: str
     level: Annotated[int, Field(ge=1, le=5)]
     tracks: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -98,6 +98,7 @@ class Question(Rubric):
     points: Annotated[tuple[Point, ...], Field(min_length=4, max_length=8)]
     followups: Annotated[tuple[Followup, ...], Field(min_length=3)]
     pack: str = ""
+    file: str = ""
 
     def wording(self, n: int) -> str:
         """The prompt (0) or one of the other wordings (1, 2)."""
@@ -146,7 +147,7 @@ def load(folder: Path, cache: Path | None = None) -> Library:
     """
     files = sorted(folder.glob("*/*.toml"))
     if not files:
-        raise ContentError([f"{folder}: no packs here"])
+        raise ContentError([f"{folder}: -: -: there is no pack here"])
     fingerprint = _fingerprint([folder / "syllabus.toml", *files])
     kept = cache / f"content-{fingerprint}.json" if cache else None
     if kept is not None and kept.is_file():
@@ -177,10 +178,16 @@ def read(folder: Path) -> tuple[Library, list[str]]:
             continue
         for key in sorted(set(topic) - {"section", "questions"}):
             problems.append(f"{name}: -: {key}: unknown field")
-        for number, raw in enumerate(topic.get("questions", []), 1):
+        entries = topic.get("questions", [])
+        if not isinstance(entries, list):
+            problems.append(f"{name}: -: questions: is not a list of [[questions]]")
+            continue
+        for number, raw in enumerate(entries, 1):
             where = str(raw.get("id", f"question {number}")) if isinstance(raw, dict) else f"question {number}"
+            for key in sorted({"pack", "file", "section"} & set(raw if isinstance(raw, dict) else ())):
+                problems.append(f"{name}: {where}: {key}: unknown field")
             try:
-                question = Question.model_validate({"section": topic.get("section", ""), "pack": file.parent.name} | raw)
+                question = Question.model_validate(raw | {"section": topic.get("section", ""), "pack": file.parent.name, "file": name})
             except (ValidationError, TypeError) as error:
                 problems += [f"{name}: {where}: {line}" for line in _explain(error)]
                 continue
@@ -194,7 +201,7 @@ def whole(library: Library) -> list[str]:
     """What is wrong with the questions together and with what they refer to; [] when nothing is."""
     problems = [f"syllabus.toml: {id}: id: no question with this id" for id in library.syllabus.required if id not in library.questions]
     for question in library.questions.values():
-        where = f"{question.pack}/{question.section}: {question.id}"
+        where = f"{question.file}: {question.id}"
         problems += [f"{where}: {field}: {what}" for field, what in _references(question, library.syllabus)]
     return problems
 
@@ -246,8 +253,8 @@ def schema() -> dict[str, Any]:
     """A JSON Schema of a topic file, for editors."""
     question = Question.model_json_schema()
     definitions = question.pop("$defs", {})
-    question["properties"].pop("pack", None)
-    question["properties"].pop("section", None)
+    for name in ("pack", "file", "section"):
+        question["properties"].pop(name)
     question["required"] = [name for name in question["required"] if name != "section"]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -273,10 +280,14 @@ def _explain(error: ValidationError | TypeError) -> list[str]:
 def _syllabus(file: Path) -> Syllabus:
     try:
         raw = tomllib.loads(file.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, OSError) as error:
+        required = {entry["id"]: entry["title"] for entry in (*raw.get("questions", ()), *raw.get("scenarios", ()))}
+        return Syllabus(raw["sections"], raw["tracks"], raw["competencies"], raw["mistakes"], required)
+    except OSError as error:
+        raise ContentError([f"{file.name}: -: -: can't be read: {error.strerror}"]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ContentError([f"{file.name}: -: -: can't be read: {error}"]) from error
-    required = {entry["id"]: entry["title"] for entry in (*raw.get("questions", ()), *raw.get("scenarios", ()))}
-    return Syllabus(raw["sections"], raw["tracks"], raw["competencies"], raw["mistakes"], required)
+    except (KeyError, TypeError) as error:
+        raise ContentError([f"{file.name}: -: {error}: is missing"]) from error
 
 
 def _fingerprint(files: Iterable[Path]) -> str:

@@ -6,7 +6,7 @@ SQLite by default (WAL, synchronous FULL, writing transactions BEGIN IMMEDIATE);
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
@@ -400,7 +400,7 @@ class Database:
             else:
                 row.payload = freeze(reply)
 
-    async def claim(self, platforms: Sequence[str], now: datetime, limit: int) -> list[Owed]:
+    async def claim(self, platforms: Sequence[str], now: datetime, limit: int, held: Collection[str] = ()) -> list[Owed]:
         async with self._writing() as session:
             earlier = aliased(OutboxRow)
             ready = or_(
@@ -411,6 +411,7 @@ class Database:
                 select(OutboxRow)
                 .where(
                     ready,
+                    col(OutboxRow.key).not_in(held),
                     col(OutboxRow.platform).in_(platforms),
                     ~exists().where(
                         col(earlier.platform) == col(OutboxRow.platform),
@@ -431,6 +432,12 @@ class Database:
                 row.state, row.lease_until, row.tries = "sending", now + LEASE, row.tries + 1
                 claimed.append(_owed(row))
         return claimed
+
+    async def put_back(self, owed: Owed, again_at: datetime) -> None:
+        async with self._writing() as session:
+            row = (await session.exec(select(OutboxRow).where(OutboxRow.key == owed.key))).first()
+            if row is not None:
+                row.state, row.lease_until, row.not_before, row.tries = "ready", None, again_at, max(0, row.tries - 1)
 
     async def next_at(self, platforms: Sequence[str]) -> datetime | None:
         """When the next message that waits may be sent, or None where none waits."""
@@ -459,7 +466,7 @@ class Database:
     async def unreachable(self, address: Address, now: datetime) -> None:
         async with self._writing() as session:
             learner = await self._at(session, address)
-            if learner is not None:
+            if learner is not None and learner.home_chat == address.chat:
                 learner.reachable, learner.next_due_at = False, None
             await session.exec(
                 update(OutboxRow)

@@ -84,13 +84,11 @@ class Courier:
             self._wake.clear()
             room = sum(adapter.pace.in_flight for adapter in self._adapters.values()) * 2 - len(self._running)
             try:
-                claimed = await self._store.claim(platforms, self._now(), room) if room > 0 else []
+                claimed = await self._store.claim(platforms, self._now(), room, list(self._running)) if room > 0 else []
             except StoreError as error:
                 log.warning("outbox unreadable", reason=str(error))
                 claimed = []
             for owed in claimed:
-                if owed.key in self._running:
-                    continue  # its lease ran out while we still send it
                 self._running[owed.key] = asyncio.create_task(self._one(owed))
             if not claimed:
                 await self._rest(platforms)
@@ -119,14 +117,14 @@ class Courier:
         try:
             wait = self._wait(owed, adapter.pace)
             if wait > PATIENCE:
-                await self._store.settle(owed, "retry", self._now(), again_at=self._now() + timedelta(seconds=wait))
+                await self._store.put_back(owed, self._now() + timedelta(seconds=wait))
                 return
             await asyncio.sleep(wait)
             async with self._gates[owed.address.platform]:
                 await self._send(owed, adapter)
         except StoreError as error:
             log.warning("not recorded", key=owed.key, reason=str(error))
-        except Exception as error:  # one message must never stop the courier; its row is tried again after its lease
+        except Exception as error:  # one message must never stop the courier: it stays claimed until its lease runs out
             log.error("courier failed", key=owed.key, kind=type(error).__name__)
         finally:
             del self._running[owed.key]
@@ -153,7 +151,14 @@ class Courier:
         return max(wait, platform_wait)
 
     async def _send(self, owed: Owed, adapter: Adapter) -> None:
-        reply = owed.reply or await self._coach.compose(owed)
+        try:
+            reply = owed.reply or await self._coach.compose(owed)
+        except StoreError:
+            raise
+        except Exception as error:
+            log.error("not composed", key=owed.key, kind=type(error).__name__)
+            await self._later(owed, SendLater("a fault of our own"))
+            return
         if reply is None:
             return
         try:
@@ -167,6 +172,11 @@ class Courier:
             log.error("message refused", key=owed.key, reason=str(error))
         except (SendLater, SendUnclear) as error:
             await self._later(owed, error)
+        except StoreError:
+            raise
+        except Exception as error:  # an adapter that breaks its word: the message may be out already
+            log.error("not sent", key=owed.key, kind=type(error).__name__)
+            await self._later(owed, SendUnclear("a fault of our own"))
         else:
             await self._store.settle(owed, "sent", self._now(), message=message)
 

@@ -20,8 +20,8 @@ def core_missing(question: Question, grade: Grade) -> list[str]:
 def follow_up(question: Question, grade: Grade, asked: Container[str] = ()) -> Followup | None:
     """The follow-up for this reply, among those not in `asked`; None where nothing fits.
 
-    In this order: a misconception that it states, a core point that it lacks, another point that it lacks, and after a
-    strong reply one level deeper.
+    In this order: a misconception that it states, a core point that it lacks, after a strong reply one level deeper, and
+    another point that it lacks or has only in part.
     """
     left = [one for one in question.followups if one.id not in asked]
     stated = [f"misconception:{one.misconception}" for one in grade.misconceptions]

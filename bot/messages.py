@@ -30,7 +30,7 @@ class Message:
 
     key: unique for ever on this platform, so that a repeated delivery is recognised.
     at: when the platform received it, UTC.
-    private: False where others read along (a group); the coach keeps grades short there.
+    private: False where others read along (a group).
     other: what came instead of text, in a word ("photo", "sticker", ""), when there was something else.
     language: the language that the platform reports for this person (IETF tag), or "".
     """

@@ -23,7 +23,7 @@ class Finding(StrEnum):
 class Verdict:
     """One point's finding. `start` and `end` locate the quote in the reply; both are None where there is none.
 
-    strength: how much of the point's weight is earned, 0..1.
+    strength: how much of the point's weight is earned, 0..1. sure: how sure the grader is of the finding, 0..1.
     helped: True where the learner only said it after a follow-up.
     """
 
@@ -34,23 +34,25 @@ class Verdict:
     end: int | None = None
     strength: float = 0.0
     helped: bool = False
+    sure: float = 1.0
 
     def __post_init__(self) -> None:
         located = self.start is not None and self.end is not None and self.end > self.start and bool(self.quote)
         if self.finding in (Finding.COVERED, Finding.PARTLY, Finding.CONTRADICTED) and not located:
             raise ValueError(f"{self.finding} needs a located quote")
-        if not 0.0 <= self.strength <= 1.0:
-            raise ValueError("strength is between 0 and 1")
+        if not (0.0 <= self.strength <= 1.0 and 0.0 <= self.sure <= 1.0):
+            raise ValueError("strength and sure are between 0 and 1")
 
 
 @dataclass(frozen=True, slots=True)
 class Mistaken:
-    """A misconception that the reply states, with the words that state it."""
+    """A misconception that the reply states, with the words that state it, and how sure the grader is of it, 0..1."""
 
     misconception: str
     quote: str
     start: int
     end: int
+    sure: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ class Learner:
     zone: IANA name. minute: the daily question's local time, minutes after midnight 0..1439, None for no daily question.
     tracks: syllabus ids, empty for all of them. level: 1..5. paused_until: first local day of practice again, None
     when not paused, date.max until they say so. expecting: the set-up step whose answer is awaited ("zone",
-    "time", "tracks", "level") or "". reachable: False after the platform said that the person can't be written to.
+    "time", "tracks", "level"), the setting that is being changed by itself ("place", "hour"), or "". reachable: False
+    after the platform said that the person can't be written to.
     """
 
     id: str

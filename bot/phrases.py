@@ -11,8 +11,11 @@ from bot.days import clock, zone_of
 from bot.messages import Choice, Reply, Span, bold, italic, markup, quote, say
 from bot.model import Asked, Attempt, Finding, Grade, Learner, Occasion, Verdict
 
-QUOTED = 110
-"""Characters of a learner's words shown in one line."""
+SIZES = ((130, 90, 400), (100, 70, 220), (70, 50, 130))
+"""Characters of a point, of the learner's words and of a correction, tried in this order until a grade fits a phone."""
+
+GRADE_LIMIT = 2400
+"""Characters of a grade."""
 
 MARKS = {
     Finding.COVERED: "✅",
@@ -43,7 +46,8 @@ def pick_zone(zones: Sequence[str], asked: str) -> Reply:
         return say(
             "I know no place like ", quote(shorten(asked, 40)), ". Send a city, a zone such as Europe/Berlin, or an offset such as UTC+2."
         )
-    return say("Which one do you mean?").with_choices(*_rows([Choice(zone_label(zone), f"/zone {zone}") for zone in zones], 2))
+    words = "Which one do you mean?" if asked else "Where are you? Tap, or type your city."
+    return say(words).with_choices(*_rows([Choice(zone_label(zone), f"/zone {zone}") for zone in zones], 2))
 
 
 def ask_time(learner: Learner, now: datetime) -> Reply:
@@ -194,62 +198,67 @@ def graded(attempt: Attempt, rubric: Rubric, title: str, *, deeper: bool) -> Rep
         buttons.insert(0, Choice("Go deeper", f"/deeper {attempt.id}"))
     if grade.score is None:
         return say(cannot_tell(grade)).with_choices(buttons)
-    parts: list[str | Span | Iterable[Span]] = [bold(f"{grade.score}/100"), f" · {title}\n"]
+    for sizes in SIZES:
+        reply = say(*_grade(grade, rubric, title, *sizes))
+        if len(reply.text) <= GRADE_LIMIT:
+            break
+    return reply.with_choices(buttons)
+
+
+Parts = list[str | Span | Iterable[Span]]
+
+
+def _grade(grade: Grade, rubric: Rubric, title: str, said: int, quoted: int, corrected: int) -> Parts:
+    parts: Parts = [bold(f"{grade.score}/100"), f" · {title}\n"]
     for point in rubric.points:
         verdict = grade.verdict(point.id)
         if verdict is not None:
-            parts += _point_line(point.statement, verdict)
-    wrong = _wrong(grade, rubric)
+            parts += [f"\n{MARKS[verdict.finding]} ", markup(shorten(point.statement, said)), *_evidence(verdict, grade, rubric, quoted)]
+    wrong = _wrong(grade, rubric, quoted, corrected)
     if wrong:
         parts += ["\n", *wrong]
-    advice = _advice(grade, rubric)
-    if advice:
-        parts += ["\n\n", bold("Next time: "), advice]
+    parts += ["\n\n", bold("Next time: "), *_advice(grade, rubric)]
     if grade.note == "cut":
         parts += ["\n\n", italic("Your reply was long: I read its first part only.")]
-    return say(*parts).with_choices(buttons)
-
-
-def _point_line(statement: str, verdict: Verdict) -> list[str | Span | Iterable[Span]]:
-    line: list[str | Span | Iterable[Span]] = [f"\n{MARKS[verdict.finding]} ", markup(statement)]
-    if verdict.finding in (Finding.COVERED, Finding.PARTLY):
-        line += ["\n      ", *([] if verdict.finding is Finding.COVERED else ["partly: "]), quote(f"“{shorten(verdict.quote, QUOTED)}”")]
-    if verdict.helped:
-        line += [" (with help)"]
-    return line
-
-
-def _wrong(grade: Grade, rubric: Rubric) -> list[str | Span | Iterable[Span]]:
-    parts: list[str | Span | Iterable[Span]] = []
-    corrected: set[str] = set()
-    for mistaken in grade.misconceptions:
-        one = rubric.misconception(mistaken.misconception)
-        if one is not None:
-            corrected.add(one.reverses)
-            parts += ["\n❌ You said ", quote(f"“{shorten(mistaken.quote, QUOTED)}”"), "\n      ", markup(one.correction)]
-    for verdict in grade.verdicts:
-        point = rubric.point(verdict.point)
-        if verdict.finding is Finding.CONTRADICTED and point is not None and point.id not in corrected:
-            parts += [
-                "\n❌ You said ",
-                quote(f"“{shorten(verdict.quote, QUOTED)}”"),
-                "\n      The other way round: ",
-                markup(point.statement),
-            ]
     return parts
 
 
-def _advice(grade: Grade, rubric: Rubric) -> str:
+def _evidence(verdict: Verdict, grade: Grade, rubric: Rubric, quoted: int) -> Parts:
+    """The learner's words for one point; those that a correction quotes below are not shown twice."""
+    lead = {Finding.COVERED: "", Finding.PARTLY: "partly: ", Finding.CONTRADICTED: "but you said "}.get(verdict.finding)
+    stated = {one.misconception for one in grade.misconceptions}
+    if lead is None or (
+        verdict.finding is Finding.CONTRADICTED and any(one.reverses == verdict.point and one.id in stated for one in rubric.misconceptions)
+    ):
+        return []
+    return ["\n      ", lead, quote(f"“{shorten(verdict.quote, quoted)}”"), " (with help)" if verdict.helped else ""]
+
+
+def _wrong(grade: Grade, rubric: Rubric, quoted: int, corrected: int) -> Parts:
+    parts: Parts = []
+    for mistaken in grade.misconceptions:
+        one = rubric.misconception(mistaken.misconception)
+        if one is not None:
+            parts += ["\n❌ You said ", quote(f"“{shorten(mistaken.quote, quoted)}”")]
+            parts += ["\n      ", markup(shorten(one.correction, corrected))]
+    return parts
+
+
+_LEADS = {
+    Finding.MISSING: "add one thing. ",
+    Finding.PARTLY: "say this one in full. ",
+    Finding.CONTRADICTED: "turn this one round. ",
+}
+
+
+def _advice(grade: Grade, rubric: Rubric) -> Parts:
     """One thing to add: the heaviest point that is not there yet, core ones first."""
-    open_points = [
-        point
-        for point in rubric.points
-        if (verdict := grade.verdict(point.id)) is not None and verdict.finding in (Finding.MISSING, Finding.PARTLY, Finding.CONTRADICTED)
-    ]
-    if not open_points:
-        return "nothing to add. Say it as calmly on the day."
-    point = max(open_points, key=lambda one: (one.core, one.weight))
-    return f"add that {point.statement[:1].lower() if point.statement[1:2].islower() else point.statement[:1]}{point.statement[1:]}"
+    wanting = [(point, verdict.finding) for point in rubric.points if (verdict := grade.verdict(point.id)) and verdict.finding in _LEADS]
+    if not wanting:
+        return ["nothing to add. Say it as calmly on the day."]
+    point, finding = max(wanting, key=lambda one: (one[0].core, one[0].weight))
+    lead = "begin with the core. " if point.core and finding is Finding.MISSING else _LEADS[finding]
+    return [lead, markup(shorten(point.statement, 220))]
 
 
 def cannot_tell(grade: Grade) -> str:
@@ -270,6 +279,13 @@ def give_up(asked: Asked) -> Reply:
 
 def no_follow_up() -> Reply:
     return say("I have no further question on that one.").with_choices([NEXT])
+
+
+def two_messages(again: str) -> Reply:
+    """`again`: the question's id, or "" where it was a follow-up."""
+    choices = [Choice("Take it again", f"/redo {again}"), NEXT] if again else [NEXT]
+    tail = " To say it all in one message, take the question again." if again else ""
+    return say(f"I had graded your first message when this one came, so it is not counted.{tail}").with_choices(choices)
 
 
 def follow_up_open() -> Reply:
@@ -323,7 +339,7 @@ def resumed(learner: Learner, now: datetime) -> Reply:
 
 def help() -> Reply:
     lines = [
-        f"\n/{command.name}{' ' + command.usage if command.usage else ''} - {command.summary.lower()}"
+        f"\n/{command.name}{' ' + command.usage if command.usage else ''} - {command.summary[:1].lower()}{command.summary[1:]}"
         for command in COMMANDS
         if command.listed
     ]
@@ -342,9 +358,11 @@ def not_text(other: str) -> Reply:
 
 def cancelled(what: str) -> Reply:
     return say(
-        {"setup": "The set-up is over; /settings changes things any time.", "followup": "The follow-up is closed."}.get(
-            what, "The question is closed."
-        )
+        {
+            "setup": "The set-up is over; /settings changes things any time.",
+            "setting": "Everything stays as it was; /settings changes it any time.",
+            "followup": "The follow-up is closed.",
+        }.get(what, "The question is closed.")
     ).with_choices([NEXT])
 
 

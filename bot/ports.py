@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -64,8 +64,13 @@ class Store(Protocol):
     async def composed(self, owed: Owed, reply: Reply | None, changes: Changes, now: datetime) -> None:
         """Keeps what a delivery says before it is sent; None where nothing is to be said after all."""
 
-    async def claim(self, platforms: Sequence[str], now: datetime, limit: int) -> list[Owed]:
-        """Messages ready to be sent, replies first and then oldest first, at most one a chat; they are now being sent."""
+    async def claim(self, platforms: Sequence[str], now: datetime, limit: int, held: Collection[str] = ()) -> list[Owed]:
+        """Messages ready to be sent, replies first and then oldest first, at most one a chat; they are now being sent.
+
+        held: keys that the caller is itself still sending, however long that takes."""
+
+    async def put_back(self, owed: Owed, again_at: datetime) -> None:
+        """A claimed message was not begun: it is ready again from `again_at` on, and no try is counted."""
 
     async def next_at(self, platforms: Sequence[str]) -> datetime | None:
         """When the next message that waits may be sent, or None where none waits."""

@@ -1,1 +1,51 @@
 """Ways of judging a reply, one per file; all of them wear the shape of `bot.ports.Grader`."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol
+
+from bot.content import Rubric
+from bot.model import Grade
+
+
+class Judge(Protocol):
+    """A grader that computes, and waits for nothing."""
+
+    name: str
+
+    def judge(self, rubric: Rubric, reply: str) -> Grade: ...
+
+
+class OffLoop:
+    """Runs a judge in a thread of its own, one reply at a time, so that the conversation never waits for it."""
+
+    def __init__(self, judge: Judge) -> None:
+        self.name = judge.name
+        self.judge = judge
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="grading")
+
+    async def grade(self, rubric: Rubric, reply: str) -> Grade:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self.judge.judge, rubric, reply)
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def offline(cache: Path | None = None) -> tuple[Judge, str]:
+    """The best judge that can be had here, and a sentence where it is not the one that comes with the coach ("" if it is)."""
+    try:
+        from bot.grading.encoder import WeightsError
+        from bot.grading.reader import ReaderGrader
+    except ImportError:
+        reason = "numpy is not installed"
+    else:
+        try:
+            return ReaderGrader.load(cache=cache), ""
+        except WeightsError as error:
+            reason = str(error)
+    from bot.grading.plain import PlainGrader
+
+    return PlainGrader(), f"I grade in the plain mode, by words alone: {reason}."

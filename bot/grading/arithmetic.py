@@ -1,9 +1,11 @@
 """From verdicts to a score: the only place where it is computed.
 
-    score = 100 * sum(weight * strength) / sum(weight), rounded
-
-A misconception marked fatal, or a core point contradicted, caps the score: a core idea reversed is not made good by two right
-details. A lesser misconception costs a fixed share.
+1. The share of the rubric's weight that was earned:     share = sum(weight * strength) / sum(weight)
+2. Markers give the first sound points more than the last refinements, so the share is bent:
+                                                         base  = 100 * (1 - (1 - share) ** BEND)
+3. A core idea reversed is not made good by two right details. Where the reply contradicts a point or states a fatal
+   misconception, markers stop at about 30 however much else is right. The grader is `sure` of that to some degree, 0..1:
+                                                         score = sure * min(base * KEPT, CAP) + (1 - sure) * base
 """
 
 from __future__ import annotations
@@ -13,24 +15,24 @@ from collections.abc import Iterable
 from bot.content import Rubric
 from bot.model import Finding, Mistaken, Verdict
 
-FATAL_CAP = 30
-MISCONCEPTION_COST = 8
+BEND = 1.65
+"""How strongly the share is bent; fitted on marked replies whose points two readers had labelled."""
+
+CAP = 30.0
+"""The most that a reply with a contradiction earns."""
+
+KEPT = 0.6
+"""What is left of the base where something is contradicted and the cap is not reached."""
 
 
 def score(rubric: Rubric, verdicts: Iterable[Verdict], misconceptions: Iterable[Mistaken]) -> int:
     """0..100."""
     weights = {point.id: point.weight for point in rubric.points}
-    core = {point.id for point in rubric.points if point.core}
-    known = {one.id: one for one in rubric.misconceptions}
-    earned = 0.0
-    capped = False
-    for verdict in verdicts:
-        earned += weights[verdict.point] * verdict.strength
-        capped = capped or (verdict.finding is Finding.CONTRADICTED and verdict.point in core)
-    total = 100.0 * earned / sum(weights.values())
-    for mistaken in misconceptions:
-        total -= MISCONCEPTION_COST
-        capped = capped or known[mistaken.misconception].fatal
-    if capped:
-        total = min(total, FATAL_CAP)
-    return max(0, min(100, round(total)))
+    fatal = {one.id for one in rubric.misconceptions if one.fatal}
+    verdicts = list(verdicts)
+    share = sum(weights[verdict.point] * verdict.strength for verdict in verdicts) / sum(weights.values())
+    base = 100.0 * (1.0 - (1.0 - min(share, 1.0)) ** BEND)
+    wrong = [verdict.sure for verdict in verdicts if verdict.finding is Finding.CONTRADICTED]
+    wrong += [mistaken.sure for mistaken in misconceptions if mistaken.misconception in fatal]
+    sure = max(wrong, default=0.0)
+    return round(sure * min(base * KEPT, CAP) + (1.0 - sure) * base)

@@ -1,4 +1,7 @@
-"""Sentence vectors and sentence-pair judgements from a small BERT, in numpy alone.
+"""Reads texts with a small BERT, in numpy alone: a vector for each, and judgements of pairs.
+
+The layers read each text by itself, once; a judgement compares what they made of a claim and of a passage, word by word, so
+that a claim is read once for ever.
 
 It refuses to depend on chance: a text gets the same bits whatever else is encoded with it, because every
 product with the weights is exact. Weights are whole numbers of at most 127 times one factor per row;
@@ -20,12 +23,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Encoder", "Pieces", "WeightsError"]
+__all__ = ["Encoder", "Pieces", "Read", "WeightsError"]
 
 Floats = NDArray[np.float32]
 Whole8 = NDArray[np.int8]
 
-FORMAT = 1
+FORMAT = 2
 """Version of the weights file that this code reads."""
 
 EXACT = 2.0**24
@@ -250,9 +253,23 @@ class _Layer:
 # ---------------------------------------------------------------------------------------------------- encoder
 
 
+@dataclass(frozen=True)
+class Read:
+    """A text as the layers read it. `states` [tokens, width]; `vector` [width], of length 1: the product of two
+    vectors is their cosine, -1..1."""
+
+    states: Floats
+    vector: Floats
+
+    @property
+    def unit(self) -> Floats:
+        """The states, each of length 1."""
+        made: Floats = self.states / np.maximum(np.sqrt(np.sum(self.states * self.states, axis=1, keepdims=True)), np.float32(1e-12))
+        return made
+
+
 class Encoder:
-    """A small BERT read from one weights file: vectors of texts, and judgements of pairs where the file has
-    them.
+    """A small BERT read from one weights file.
 
     Not changed by use, but for a memory of words already split; calls from several threads are safe.
     """
@@ -266,20 +283,23 @@ class Encoder:
             self.about: dict[str, object] = about
             heads = int(about["heads"])
             self.longest = int(about["longest"])
-            self.labels: tuple[str, ...] = tuple(about.get("labels", ()))
+            self.labels: tuple[str, ...] = tuple(about["labels"])
             self.pieces = Pieces(bytes(np.asarray(arrays["vocabulary"], dtype=np.uint8)).decode().split("\n"))
             self._words: Whole8 = np.asarray(arrays["words"], dtype=np.int8)
             self._word_factors = _floats(arrays["words.factors"])
             self._positions = _floats(arrays["positions"])
             self._types = _floats(arrays["types"])
-            self._text_norm = _floats(arrays["text.norm"])
-            self._text = _layers(arrays, "text", int(about["text_layers"]), heads)
-            pair_layers = int(about.get("pair_layers", 0))
-            self._pair = _layers(arrays, "pair", pair_layers, heads)
-            self._pair_norm = _floats(arrays["pair.norm"]) if pair_layers else self._text_norm
-            self._pair_types = _floats(arrays["pair.types"]) if pair_layers else self._types
-            self._head = _floats(arrays["pair.head"]) if pair_layers else None
-            self._head_bias = _floats(arrays["pair.head.bias"]) if pair_layers else None
+            self._norm = _floats(arrays["text.norm"])
+            self._stack = _layers(arrays, "text", int(about["text_layers"]), heads)
+            self._sharpness = np.float32(float(np.asarray(arrays["judge.sharpness"], dtype=np.float64)))
+            compare, self._compare_bias = _floats(arrays["judge.compare"]), _floats(arrays["judge.compare.bias"])
+            # The comparison sees [a, b, a - b, a * b]; the first three are linear in a and b, so they are folded into two.
+            own, other, less, times = np.split(compare, 4, axis=1)
+            self._own, self._other, self._times = (np.ascontiguousarray(part.T) for part in (own + less, other - less, times))
+            self._middle, self._middle_bias = _floats(arrays["judge.middle"]), _floats(arrays["judge.middle.bias"])
+            self._head, self._head_bias = _floats(arrays["judge.head"]), _floats(arrays["judge.head.bias"])
+            self.fingerprint: str = str(about["fingerprint"])
+            """Short, and different for different weights."""
         except (KeyError, UnicodeDecodeError, json.JSONDecodeError) as problem:
             raise WeightsError(f"the weights file is damaged: {problem}") from problem
         self.width = int(self._words.shape[1])
@@ -293,98 +313,61 @@ class Encoder:
         except (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error) as problem:
             raise WeightsError(f"cannot read the encoder's weights at {path}: {problem}") from problem
 
-    def vectors(self, texts: Sequence[str]) -> Floats:
-        """One row of length 1 per text, [len(texts), width]; the product of two rows is their cosine, -1..1.
-
-        A text beyond `longest` tokens (256, about 190 words) is cut there. An empty text has a vector too.
-        """
+    def read(self, texts: Sequence[str]) -> list[Read]:
+        """Each text as the layers read it. A text beyond `longest` tokens is cut there; an empty one can be read too."""
         rows = [self._framed(self.pieces(text)) for text in texts]
-        made = np.empty((len(rows), self.width), dtype=np.float32)
+        made: list[Read] = []
         for group in _groups([len(row) for row in rows]):
             borders, ids = _packed([rows[number] for number in group])
-            states = self._embed(ids, borders, np.zeros(len(ids), dtype=np.intp), self._types, self._text_norm)
-            for layer in self._text:
+            states = self._embed(ids, borders)
+            for layer in self._stack:
                 states = layer(states, borders)
-            for number, (start, stop) in zip(group, borders, strict=True):
-                made[number] = _unit(states[start:stop].sum(axis=0))
+            for start, stop in borders:
+                own = states[start:stop].copy()
+                made.append(Read(own, _unit(own.sum(axis=0))))
         return made
 
-    def parts(self, parts: Sequence[str], windows: Sequence[tuple[int, int]]) -> Floats:
-        """Vectors of windows of a text that is encoded once, whole: [len(windows), width], rows of length 1.
+    def vectors(self, texts: Sequence[str]) -> Floats:
+        """The vectors of `texts`, [len(texts), width]."""
+        return np.stack([one.vector for one in self.read(texts)]) if texts else np.empty((0, self.width), dtype=np.float32)
 
-        `parts` are the text in order (clauses, say); a window (first, stop) pools the tokens of
-        parts[first:stop]. Cheaper than `vectors` for windows that overlap, and each window has seen its
-        surroundings. A window wholly beyond the cut at `longest` tokens is a row of zeros.
-        """
-        split = [self.pieces(part) for part in parts]
-        ends = np.cumsum([0, *(len(part) for part in split)]) + 1
-        row = self._framed([number for part in split for number in part])
-        ids = np.asarray(row, dtype=np.intp)
-        borders = [(0, len(row))]
-        states = self._embed(ids, borders, np.zeros(len(ids), dtype=np.intp), self._types, self._text_norm)
-        for layer in self._text:
-            states = layer(states, borders)
-        made = np.zeros((len(windows), self.width), dtype=np.float32)
-        for number, (first, stop) in enumerate(windows):
-            start, end = int(ends[first]), min(int(ends[stop]), len(row) - 1)
-            if start < end:
-                made[number] = _unit(states[start:end].sum(axis=0))
-        return made
-
-    def pairs(self, pairs: Sequence[tuple[str, str]]) -> Floats:
-        """Judgements of pairs as logits, [len(pairs), len(labels)]; the columns are named by `labels`.
-
-        Raises WeightsError where the weights file has no judge of pairs (`labels` is empty then). Of a pair
-        beyond `longest` tokens the longer text is cut.
-        """
-        if self._head is None or self._head_bias is None:
-            raise WeightsError("the encoder's weights have no judge of pairs")
-        rows: list[list[int]] = []
-        seconds: list[int] = []
-        for one, other in pairs:
-            a, b = self.pieces(one), self.pieces(other)
-            while len(a) + len(b) > self.longest - 3:
-                (a if len(a) > len(b) else b).pop()
-            rows.append([self.pieces.start, *a, self.pieces.end, *b, self.pieces.end])
-            seconds.append(len(a) + 2)
-        made = np.empty((len(rows), len(self.labels)), dtype=np.float32)
-        for group in _groups([len(row) for row in rows]):
-            borders, ids = _packed([rows[number] for number in group])
-            types = np.zeros(len(ids), dtype=np.intp)
-            for number, (start, stop) in zip(group, borders, strict=True):
-                types[start + seconds[number] : stop] = 1
-            states = self._embed(ids, borders, types, self._pair_types, self._pair_norm)
-            for layer in self._pair:
-                states = layer(states, borders)
-            for number, (start, stop) in zip(group, borders, strict=True):
-                middle = start + seconds[number]
-                features = np.concatenate(
-                    (
-                        states[start],
-                        states[start:middle].sum(axis=0) / np.float32(middle - start),
-                        states[middle:stop].sum(axis=0) / np.float32(stop - middle),
-                    )
+    def judge(self, pairs: Sequence[tuple[Read, Read]]) -> Floats:
+        """What each passage does to each claim, for pairs (claim, passage): logits [len(pairs), len(labels)], in the order of
+        `labels`. Words of the two are aligned softly, compared, and the comparisons summed up (Parikh et al. 2016)."""
+        made = np.empty((len(pairs), len(self.labels)), dtype=np.float32)
+        for number, (claim, passage) in enumerate(pairs):  # each alone: its shapes, and so its bits, depend on nothing else
+            alike = (claim.unit @ passage.unit.T) * self._sharpness
+            features = np.concatenate(
+                (
+                    *self._compared(claim.states, _softmax(alike) @ passage.states),
+                    *self._compared(passage.states, _softmax(np.ascontiguousarray(alike.T)) @ claim.states),
+                    np.abs(claim.vector - passage.vector) * np.float32(8),
+                    claim.vector * passage.vector * np.float32(20),
                 )
-                made[number] = np.sum(self._head * features, axis=1) + self._head_bias
+            )
+            middle = _gelu((np.sum(self._middle * features, axis=1) + self._middle_bias)[None, :])[0]
+            made[number] = np.sum(self._head * middle, axis=1) + self._head_bias
         return made
+
+    def _compared(self, own: Floats, aligned: Floats) -> tuple[Floats, Floats]:
+        """The highest and the mean comparison of a text's words with what they were aligned to."""
+        rows = own @ self._own
+        rows += aligned @ self._other
+        rows += (own * aligned) @ self._times
+        rows += self._compare_bias
+        rows = _gelu(rows)
+        return rows.max(axis=0), rows.sum(axis=0) / np.float32(len(rows))
 
     def _framed(self, ids: list[int]) -> list[int]:
         return [self.pieces.start, *ids[: self.longest - 2], self.pieces.end]
 
-    def _embed(
-        self,
-        ids: NDArray[np.intp],
-        borders: Sequence[tuple[int, int]],
-        types: NDArray[np.intp],
-        type_rows: Floats,
-        norm: Floats,
-    ) -> Floats:
+    def _embed(self, ids: NDArray[np.intp], borders: Sequence[tuple[int, int]]) -> Floats:
         states = self._words[ids].astype(np.float32)
         states *= self._word_factors[ids][:, None]
         for start, stop in borders:
             states[start:stop] += self._positions[: stop - start]
-        states += type_rows[types]
-        return _normalise(states, norm)
+        states += self._types
+        return _normalise(states, self._norm)
 
 
 def _floats(array: NDArray[np.generic]) -> Floats:
@@ -433,6 +416,12 @@ def _packed(rows: Sequence[list[int]]) -> tuple[list[tuple[int, int]], NDArray[n
         borders.append((len(ids), len(ids) + len(row)))
         ids.extend(row)
     return borders, np.asarray(ids, dtype=np.intp)
+
+
+def _softmax(rows: Floats) -> Floats:
+    made: Floats = np.exp(rows - rows.max(axis=1, keepdims=True))
+    made /= made.sum(axis=1, keepdims=True)
+    return made
 
 
 def _unit(row: Floats) -> Floats:

@@ -40,7 +40,7 @@ class PlainGrader:
     name = NAME
 
     def __init__(self) -> None:
-        self._prepared: dict[int, tuple[Rubric, _Prepared]] = {}
+        self._prepared: dict[int, tuple[Rubric, Lexical]] = {}
 
     async def grade(self, rubric: Rubric, reply: str) -> Grade:
         return self.judge(rubric, reply)
@@ -50,7 +50,7 @@ class PlainGrader:
         text = reply[:LONGEST]
         kept = self._prepared.get(id(rubric))
         if kept is None or kept[0] is not rubric:
-            kept = self._prepared[id(rubric)] = (rubric, _Prepared(rubric))
+            kept = self._prepared[id(rubric)] = (rubric, Lexical(rubric))
         prepared = kept[1]
         found = windows(text) if sentences(text) else []
         read = [(window, prepared.read(window)) for window in found]
@@ -60,8 +60,8 @@ class PlainGrader:
         return Grade(score, verdicts, mistaken, NAME, "cut" if len(reply) > LONGEST else "")
 
 
-class _Prepared:
-    """A rubric's texts, prepared once."""
+class Lexical:
+    """A rubric's texts by their words, prepared once."""
 
     def __init__(self, rubric: Rubric) -> None:
         self.rubric = rubric
@@ -77,10 +77,13 @@ class _Prepared:
         self.right = [[self._text(text) for text in (point.statement, *point.phrasings)] for point in rubric.points]
         self.contrary = [[self._text(text) for text in point.contrary] for point in rubric.points]
         self.false = [[self._text(text) for text in (one.statement, *one.phrasings)] for one in rubric.misconceptions]
-        self.reversed = {
-            index: [self.false[n] for n, one in enumerate(rubric.misconceptions) if one.reverses == point.id]
+        self.wrong = [
+            [
+                *self.contrary[index],
+                *(text for n, one in enumerate(rubric.misconceptions) if one.reverses == point.id for text in self.false[n]),
+            ]
             for index, point in enumerate(rubric.points)
-        }
+        ]
 
     def _text(self, text: str) -> _Text:
         found = stems(text)
@@ -117,7 +120,7 @@ class _Prepared:
         order = len(said.pairs & text.pairs) / len(text.pairs) if text.pairs else recall
         return 0.6 * recall + 0.2 * precision + 0.2 * order
 
-    def _best(self, said: _Text, texts: Iterable[_Text]) -> tuple[float, bool]:
+    def best(self, said: _Text, texts: Iterable[_Text]) -> tuple[float, bool]:
         """The likeness to the nearest of `texts`, and whether the two agree in being negated."""
         best, agree = 0.0, True
         for text in texts:
@@ -131,10 +134,10 @@ class _Prepared:
         for index, one in enumerate(self.rubric.misconceptions):
             best: tuple[float, Window] | None = None
             for window, said in read:
-                likeness, agree = self._best(said, self.false[index])
+                likeness, agree = self.best(said, self.false[index])
                 if not agree or likeness < MISTAKEN:
                     continue
-                truth = max(self._best(said, texts)[0] for texts in self.right)
+                truth = max(self.best(said, texts)[0] for texts in self.right)
                 if likeness > truth and (best is None or likeness > best[0]):
                     best = (likeness, window)
             if best is not None:
@@ -145,17 +148,17 @@ class _Prepared:
         point = self.rubric.points[index]
         best: tuple[float, Window] | None = None
         worst: tuple[float, Window] | None = None
-        wrong = [*self.contrary[index], *(text for texts in self.reversed[index] for text in texts)]
+        wrong = self.wrong[index]
         anything_false = [text for texts in (*self.false, *self.contrary) for text in texts]
         for window, said in read:
-            right, agree = self._best(said, self.right[index])
+            right, agree = self.best(said, self.right[index])
             if right < PARTLY - 0.1:
-                contrary, opposed = self._best(said, wrong)
+                contrary, opposed = self.best(said, wrong)
                 if contrary >= COVERED and opposed and (worst is None or contrary > worst[0]):
                     worst = (contrary, window)
                 continue
-            contrary, opposed = self._best(said, wrong)
-            false, false_agree = self._best(said, anything_false)
+            contrary, opposed = self.best(said, wrong)
+            false, false_agree = self.best(said, anything_false)
             if (false > right and false_agree) or (right >= 0.85 and not agree):
                 against = max(contrary if opposed else 0.0, right if not agree else 0.0)
                 if against >= COVERED and (worst is None or against > worst[0]):

@@ -12,7 +12,7 @@ from bot.model import Finding
 def untrue(library: Library, grader: PlainGrader) -> list[str]:
     """A line for every way in which a question fails by its own rubric; [] when none does."""
     return [
-        f"{question.pack}/{question.section}: {question.id}: {field}: {what}"
+        f"{question.file}: {question.id}: {field}: {what}"
         for question in library.questions.values()
         for field, what in _failures(question, grader)
     ]

@@ -68,6 +68,51 @@ def windows(text: str, *, widest: int = 28) -> list[Window]:
     return sorted(found.values(), key=lambda window: (window.start, window.end))
 
 
+WIDEST = 24
+"""Words of the widest segment; a longer sentence is read clause by clause."""
+
+
+def segments(text: str) -> list[Window]:
+    """`text` in pieces of at most 24 words that do not overlap: sentences, the clauses of long ones, and even runs of
+    words where there is no punctuation to go by. A piece of under four words joins its neighbour."""
+    found: list[Window] = []
+    for sentence in sentences(text):
+        if len(sentence.text.split()) <= WIDEST:
+            found.append(sentence)
+            continue
+        pieces: list[Window] = []
+        for clause in _split(text, sentence.start, sentence.end, _CLAUSE_END):
+            pieces += [clause] if len(clause.text.split()) <= WIDEST else _even(text, clause, 18)
+        found += _joined(text, pieces, 18)
+    made: list[Window] = []
+    for piece in found:
+        short = bool(made) and (len(piece.text.split()) < 4 or len(made[-1].text.split()) < 4)
+        if short and len(text[made[-1].start : piece.end].split()) <= WIDEST:
+            made[-1] = Window(text[made[-1].start : piece.end], made[-1].start, piece.end)
+        else:
+            made.append(piece)
+    return made
+
+
+def _joined(text: str, pieces: list[Window], most: int) -> list[Window]:
+    """Neighbours put together for as long as they have at most `most` words."""
+    made: list[Window] = []
+    for piece in pieces:
+        if made and len(text[made[-1].start : piece.end].split()) <= most:
+            made[-1] = Window(text[made[-1].start : piece.end], made[-1].start, piece.end)
+        else:
+            made.append(piece)
+    return made
+
+
+def _even(text: str, window: Window, most: int) -> list[Window]:
+    """A stretch without punctuation in runs of nearly the same length, at most `most` words each."""
+    marks = [(match.start() + window.start, match.end() + window.start) for match in re.finditer(r"\S+", window.text)]
+    size = -(-len(marks) // -(-len(marks) // most))
+    runs = [marks[first : first + size] for first in range(0, len(marks), size)]
+    return [Window(text[run[0][0] : run[-1][1]], run[0][0], run[-1][1]) for run in runs]
+
+
 def _split(text: str, start: int, end: int, mark: re.Pattern[str]) -> Iterator[Window]:
     at = start
     for match in [*mark.finditer(text, start, end), None]:

@@ -148,9 +148,7 @@ def nest(steps: list[Json], options: list[Json]) -> list[Json]:
     return options
 
 
-def fill(
-    world: World, channel: Channel, options: list[Json], given: Mapping[str, Any], *, typing: str = ""
-) -> tuple[list[Json], Json]:
+def fill(world: World, channel: Channel, options: list[Json], given: Mapping[str, Any], *, typing: str = "") -> tuple[list[Json], Json]:
     """What a client sends for the values given, and what it explains of them (`resolved`).
 
     Raises ValueError for what a client doesn't let anybody send. `typing` names the option that is being typed.
@@ -176,7 +174,7 @@ def _value(world: World, channel: Channel, option: Json, value: Any, resolved: J
         return str(value)
     if kind in (USER, CHANNEL, ROLE, MENTIONABLE, ATTACHMENT):
         return resolve(world, channel, value, resolved)
-    wanted = {STRING: str, INTEGER: int, BOOLEAN: bool, NUMBER: (int, float)}[kind]
+    wanted: tuple[type, ...] = {STRING: (str,), INTEGER: (int,), BOOLEAN: (bool,), NUMBER: (int, float)}[kind]
     if choices := option.get("choices"):
         found = [choice["value"] for choice in choices if value in (choice["name"], choice["value"])]
         if not found:
@@ -184,7 +182,7 @@ def _value(world: World, channel: Channel, option: Json, value: Any, resolved: J
         return found[0]
     if not isinstance(value, wanted) or (kind in (INTEGER, NUMBER) and isinstance(value, bool)):
         raise ValueError(f"{name} can't be {value!r}: wrong type")
-    size = len(value) if kind == STRING else value
+    size: Any = len(str(value)) if kind == STRING else value
     low, high = ("min_length", "max_length") if kind == STRING else ("min_value", "max_value")
     if kind != BOOLEAN and not option.get(low, size) <= size <= option.get(high, 6000 if kind == STRING else size):
         raise ValueError(f"{name} can't be {value!r}: out of its limits")

@@ -309,10 +309,8 @@ def follow_up(interaction: Interaction, body: Json, files: Files) -> Message:
 def message_of(interaction: Interaction, which: str) -> Message:
     """One of its messages by id, or "@original"."""
     original = interaction.response or (interaction.source if interaction.ack in ("update", "defer update") else None)
-    if which == "@original":
-        found = original
-    else:
-        found = next((m for m in (original, *interaction.followups) if m and str(m.id) == which), None)
+    every = [original] if which == "@original" else [m for m in (original, *interaction.followups) if m and str(m.id) == which]
+    found = every[0] if every else None
     if found is None or found.deleted:
         raise ApiError(404, 10008, "Unknown Message")
     return found

@@ -168,7 +168,7 @@ def _rows(form: Form, rows: list[Json]) -> None:
     for index, row in enumerate(rows):
         at: Path = ("components", index)
         if row.get("type") != 1:
-            form.wrong((*at, "type"), "UNION_TYPE_CHOICES", f"Value of field \"type\" must be one of (1,), not {row.get('type')}.")
+            form.wrong((*at, "type"), "UNION_TYPE_CHOICES", f'Value of field "type" must be one of (1,), not {row.get("type")}.')
             continue
         _row(form, at, row, seen)
 

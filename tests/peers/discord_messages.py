@@ -60,6 +60,7 @@ class Message:
     id: int
     channel: Channel
     author: User
+    created: float
     stamp: str
     content: str = ""
     embeds: list[Json] = field(default_factory=list)
@@ -248,7 +249,7 @@ def write(
 ) -> Message:
     """Post a message, or raise ApiError and post nothing."""
     limits.check_message(body, files)
-    message = Message(world, world.snowflake(), channel, author, world.stamp(), kind=kind, interaction=interaction)
+    message = Message(world, world.snowflake(), channel, author, world.now(), world.stamp(), kind=kind, interaction=interaction)
     message.ephemeral_to = ephemeral_to
     message.flags = int(body.get("flags") or 0) & (4 | limits.SILENT | limits.COMPONENTS_V2)
     message.flags |= (limits.EPHEMERAL if ephemeral_to else 0) | (limits.LOADING if loading else 0)
@@ -266,6 +267,7 @@ def write(
     _published(message)
     if author is world.bot and not loading:
         world.ledger.append(message)
+        channel.sent.append(message)
     message.announce("MESSAGE_CREATE")
     world.changed()
     return message
@@ -291,6 +293,7 @@ def edit(message: Message, body: Json, files: Files = ()) -> None:
     _published(message)
     if was_loading:
         world.ledger.append(message)
+        message.channel.sent.append(message)
     elif message.author is world.bot:
         world.edits.append((message, message.text))
     message.announce("MESSAGE_UPDATE")

@@ -124,9 +124,7 @@ class Person(User):
         """Write to the bot in private."""
         return await self.says(text, files=files)
 
-    async def says(
-        self, text: str, *, channel: Channel | None = None, reply_to: Message | None = None, files: Files = ()
-    ) -> Message:
+    async def says(self, text: str, *, channel: Channel | None = None, reply_to: Message | None = None, files: Files = ()) -> Message:
         """Write a message."""
         place = self._there(channel or self.channel, "send_messages")
         if len(text) > limits.CONTENT or not (text.strip() or files):
@@ -134,11 +132,9 @@ class Person(User):
         body: Json = {"content": text}
         if reply_to:
             body["message_reference"] = {"message_id": str(reply_to.id)}
-        first = place.guild is None and not place.messages
-        message = write(self.world, place, self, body, files)
-        if first:
-            self.world.emit("CHANNEL_CREATE", place.json, intent="dm_create")
-        return message
+        if place.guild is None and not place.messages and self.world.announce_dms:
+            self.world.emit("CHANNEL_CREATE", place.json)
+        return write(self.world, place, self, body, files)
 
     async def edits(self, message: Message, text: str) -> None:
         """Change one's own message."""
@@ -211,7 +207,7 @@ class Person(User):
     # How it is done
 
     def _sent(self, place: Channel) -> list[Message]:
-        return [message for message in self.world.ledger if message.channel is place and message.visible_to(self)]
+        return [message for message in place.sent if message.visible_to(self)]
 
     def _edited(self, place: Channel) -> list[Message]:
         return [message for message, _ in self.world.edits if message.channel is place and message.visible_to(self)]

@@ -133,6 +133,9 @@ class Channel:
     overwrites: dict[Role | User, tuple[int, int]] = field(default_factory=dict)
     """What is allowed and denied here, for a role or a member."""
     messages: list[Message] = field(default_factory=list)
+    """What is here now, ephemeral messages among it."""
+    sent: list[Message] = field(default_factory=list)
+    """What the bot ever said here, in order."""
     deleted: bool = False
 
     def __repr__(self) -> str:
@@ -248,9 +251,7 @@ class Guild:
         self.world.emit("CHANNEL_CREATE", made.json, guild=self, intent="guilds")
         return made
 
-    def role(
-        self, name: str, *, permissions: Iterable[str] = (), members: Iterable[User] = (), mentionable: bool = False
-    ) -> Role:
+    def role(self, name: str, *, permissions: Iterable[str] = (), members: Iterable[User] = (), mentionable: bool = False) -> Role:
         """A new role, held by these members."""
         made = Role(self, self.world.snowflake(), name, bits(permissions), set(members), mentionable)
         self.roles.append(made)
@@ -351,10 +352,13 @@ class World:
         """The application commands, everybody's under None and a server's own under its id."""
         self.ledger: list[Message] = []
         """Every message of the bot that was accepted, in order, whoever may see it; deferred ones once they say something."""
+        self.nonces: dict[str, Message] = {}
         self.edits: list[tuple[Message, str]] = []
         """Every later change of a message of the bot, with the text that it then had."""
         self.typing: list[Channel] = []
         self.privileged_content = False
+        self.announce_dms = False
+        """Whether opening a private channel sends CHANNEL_CREATE, which Discord stopped doing for bots with version 8."""
         self.base = ""
         self.bot = User(self, self.snowflake(), "Coach", bot=True)
         self.owner = User(self, self.snowflake(), "Owner")

@@ -6,6 +6,7 @@ Refuses to guess: names and shapes must be those of a BERT model.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -93,7 +94,11 @@ def tower(tensors: Mapping[str, Floats], name: str, layers: int) -> Arrays:
 
 def write(path: Path, arrays: Mapping[str, NDArray[np.generic]], about: Mapping[str, object]) -> int:
     """Write the weights file; gives its size in bytes. `about` is kept in it as JSON."""
-    notes = {"format": 1, "heads": HEADS, "longest": LONGEST, **about}
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+    notes = {"format": 2, "heads": HEADS, "longest": LONGEST, "fingerprint": digest.hexdigest()[:12], **about}
     path.parent.mkdir(parents=True, exist_ok=True)
     named: dict[str, NDArray[np.generic]] = {
         "about": np.frombuffer(json.dumps(notes).encode(), dtype=np.uint8),

@@ -1,0 +1,201 @@
+"""What speaks for and against each point in a reply, as numbers: likeness of texts, shared words, and the encoder's judgement.
+
+Nothing is decided here; `bot.grading.reader` turns the numbers into verdicts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bot.content import Rubric
+from bot.grading.encoder import Encoder, Read
+from bot.grading.plain import Lexical
+from bot.grading.reading import Window
+
+Floats = NDArray[np.float32]
+
+MOST_SEGMENTS = 60
+KEPT = 64
+"""Rubrics kept in memory."""
+
+FEATURES = (
+    "right", "right2", "contrary", "contrary_any", "right-contrary", "right-other", "words", "words_any", "words_contrary",
+    "words_contrary_any", "words-contrary", "states", "denies", "neither", "states_any", "denies_any", "states-neither",
+    "denies-neither", "denies-states", "states-denies", "misconception", "right-misconception", "length", "reply", "segments",
+    "core", "weight",
+)  # fmt: skip
+"""The columns of `Evidence.points`."""
+
+
+@dataclass(frozen=True)
+class Claims:
+    """A rubric as the encoder reads it."""
+
+    vectors: Floats
+    statements: tuple[Read, ...]
+    falsehoods: tuple[Read, ...]
+    right: tuple[tuple[int, ...], ...]
+    wrong: tuple[tuple[int, ...], ...]
+    mistaken: tuple[tuple[int, ...], ...]
+    texts: tuple[str, ...]
+    lexical: Lexical
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """points [points, FEATURES]; misconceptions [misconceptions, 4]: likeness, and log-odds of states, denies, neither.
+
+    best, worst: for each point the segment that speaks most for it, and most against it; stated: for each misconception.
+    nearest: for each point the text of the rubric that is nearest to its best segment, for explaining.
+    """
+
+    points: Floats
+    misconceptions: Floats
+    best: tuple[int, ...]
+    worst: tuple[int, ...]
+    stated: tuple[int, ...]
+    nearest: tuple[str, ...]
+
+
+class Gatherer:
+    """Reads rubrics once and replies against them. Rubrics are kept in memory and, where `cache` is given, on disk."""
+
+    def __init__(self, encoder: Encoder, cache: Path | None = None) -> None:
+        self.encoder = encoder
+        self._cache = cache
+        self._claims: OrderedDict[int, tuple[Rubric, Claims]] = OrderedDict()
+
+    def claims(self, rubric: Rubric) -> Claims:
+        kept = self._claims.get(id(rubric))
+        if kept is None or kept[0] is not rubric:
+            kept = (rubric, self._read(rubric))
+            self._claims[id(rubric)] = kept
+            while len(self._claims) > KEPT:
+                self._claims.popitem(last=False)
+        return kept[1]
+
+    def gather(self, rubric: Rubric, windows: Sequence[Window], words: int) -> Evidence:
+        """The evidence in `windows` of a reply of `words` words. There must be a window."""
+        claims = self.claims(rubric)
+        windows = list(windows)[:MOST_SEGMENTS]
+        read = self.encoder.read([window.text for window in windows])
+        near = np.stack([one.vector for one in read]) @ claims.vectors.T
+        right, wrong, false = (_highest(near, groups) for groups in (claims.right, claims.wrong, claims.mistaken))
+        said = [claims.lexical.read(window) for window in windows]
+        count = len(rubric.points)
+        words_right = np.array([[claims.lexical.best(one, claims.lexical.right[k])[0] for k in range(count)] for one in said])
+        words_wrong = np.array([[claims.lexical.best(one, claims.lexical.wrong[k])[0] for k in range(count)] for one in said])
+        places = [self._places(right[:, k] + 0.3 * words_right[:, k], wrong[:, k] + 0.3 * words_wrong[:, k]) for k in range(count)]
+        pairs = [(claims.statements[k], read[place]) for k in range(count) for place in places[k]]
+        stated = [int(np.argmax(false[:, j])) for j in range(len(rubric.misconceptions))]
+        pairs += [(claims.falsehoods[j], read[place]) for j, place in enumerate(stated)]
+        logits = self.encoder.judge(pairs).astype(np.float64)
+        logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        rows, best, worst, nearest = [], [], [], []
+        at = 0
+        for k, point in enumerate(rubric.points):
+            judged = logits[at : at + len(places[k])]
+            at += len(places[k])
+            i = places[k][0]
+            two = np.sort(right[:, k])[::-1]
+            other = max((right[i, x] for x in range(count) if x != k), default=0.0)
+            first = judged[0]
+            rows.append(
+                [
+                    right[i, k], two[1] if len(two) > 1 else 0.0, wrong[i, k], wrong[:, k].max(),
+                    right[i, k] - wrong[i, k], right[i, k] - other,
+                    words_right[i, k], words_right[:, k].max(), words_wrong[i, k], words_wrong[:, k].max(),
+                    words_right[i, k] - words_wrong[i, k],
+                    first[0], first[1], first[2], judged[:, 0].max(), judged[:, 1].max(), (judged[:, 0] - judged[:, 2]).max(),
+                    (judged[:, 1] - judged[:, 2]).max(), (judged[:, 1] - judged[:, 0]).max(), first[0] - first[1],
+                    false[i].max(initial=0.0), right[i, k] - false[i].max(initial=0.0), len(windows[i].text.split()) / 24,
+                    np.log1p(words), len(windows) / 10, float(point.core), point.weight,
+                ]
+            )  # fmt: skip
+            best.append(places[k][int(np.argmax(judged[:, 0]))])
+            worst.append(places[k][int(np.argmax(judged[:, 1]))])
+            nearest.append(claims.texts[max(claims.right[k], key=lambda n: (near[i, n], -n))])
+        table = [[false[place, j], *logits[at + j]] for j, place in enumerate(stated)]
+        return Evidence(
+            np.array(rows), np.array(table).reshape(len(stated), 4), tuple(best), tuple(worst), tuple(stated), tuple(nearest)
+        )  # fmt: skip
+
+    @staticmethod
+    def _places(right: Floats, wrong: Floats) -> list[int]:
+        """The two segments that may make a point, and the one that may contradict it; each once."""
+        first = [int(place) for place in np.argsort(-right, kind="stable")[:2]]
+        return list(dict.fromkeys([*first, int(np.argmax(wrong))]))
+
+    def _read(self, rubric: Rubric) -> Claims:
+        texts: list[str] = []
+        right: list[tuple[int, ...]] = []
+        wrong: list[tuple[int, ...]] = []
+        mistaken: list[tuple[int, ...]] = []
+
+        def add(*more: str) -> tuple[int, ...]:
+            texts.extend(more)
+            return tuple(range(len(texts) - len(more), len(texts)))
+
+        contrary = []
+        for point in rubric.points:
+            right.append(add(point.statement, *point.phrasings))
+            contrary.append(add(*point.contrary))
+        for one in rubric.misconceptions:
+            mistaken.append(add(one.statement, *one.phrasings))
+        for k, point in enumerate(rubric.points):
+            reversing = [n for j, one in enumerate(rubric.misconceptions) if one.reverses == point.id for n in mistaken[j]]
+            wrong.append((*contrary[k], *reversing))
+        vectors, wanted = self._encoded(texts, [group[0] for group in (*right, *mistaken)])
+        return Claims(
+            vectors, tuple(wanted[: len(right)]), tuple(wanted[len(right) :]), tuple(right), tuple(wrong), tuple(mistaken),
+            tuple(texts), Lexical(rubric),
+        )  # fmt: skip
+
+    def _encoded(self, texts: list[str], wanted: list[int]) -> tuple[Floats, list[Read]]:
+        """The vectors of all texts and the whole reading of the wanted ones, from the cache where they are there."""
+        file = None
+        if self._cache is not None:
+            digest = hashlib.sha256("\0".join([self.encoder.fingerprint, *texts]).encode()).hexdigest()[:24]
+            file = self._cache / f"claims-{digest}.npz"
+            try:
+                with np.load(file, allow_pickle=False) as kept:
+                    borders = kept["borders"]
+                    reads = [Read(kept["states"][a:b], kept["vectors"][n]) for n, (a, b) in zip(wanted, borders, strict=True)]
+                    return kept["vectors"], reads
+            except (OSError, KeyError, ValueError, EOFError):
+                pass
+        read = self.encoder.read(texts)
+        vectors = np.stack([one.vector for one in read])
+        reads = [read[n] for n in wanted]
+        if file is not None:
+            ends = np.cumsum([0, *(len(one.states) for one in reads)])
+            self._keep(
+                file, vectors=vectors, states=np.concatenate([one.states for one in reads]), borders=np.stack([ends[:-1], ends[1:]], 1)
+            )
+        return vectors, reads
+
+    @staticmethod
+    def _keep(file: Path, **arrays: NDArray[np.generic]) -> None:
+        """Writes a cache file whole or not at all; a folder that can't be written only costs time."""
+        fresh = file.with_name(f"{file.name}.{os.getpid()}.new.npz")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            np.savez(fresh, allow_pickle=False, **arrays)
+            fresh.replace(file)
+        except OSError:
+            fresh.unlink(missing_ok=True)
+
+
+def _highest(near: Floats, groups: Sequence[tuple[int, ...]]) -> Floats:
+    """For each row the highest value within each group of columns; 0 for an empty group."""
+    if not groups:
+        return np.zeros((len(near), 0), dtype=near.dtype)
+    return np.stack([near[:, list(group)].max(axis=1) if group else np.zeros(len(near), near.dtype) for group in groups], axis=1)

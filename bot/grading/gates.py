@@ -1,0 +1,107 @@
+"""What a reply is as a whole, before any point is looked for: its language, and whether it says anything at all.
+
+A gate only ever takes away what is no evidence (an instruction to the grader, a heap of keywords). None of them looks at a
+rubric, so none can zero a reply for being terse, mistyped or foreign in style.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+from bot.grading.reading import Window, tokens
+
+# The commonest function words of each language, chosen so that few of them are words of another.
+_FUNCTION_WORDS: dict[str, frozenset[str]] = {
+    language: frozenset(words.split())
+    for language, words in {
+        "en": """the of and to in is that it for was on are as with his they at be this have from or had by but what all were we when your
+            can said there use an each which she do how their if will up other about out many then them these so some her would make
+            like him into time has look two more go see no way could people my than been its who not you i a""",
+        "de": """der die das und ist nicht ein eine einen einem einer mit von zu den dem des auf für wird werden sind auch als bei aus
+            nach wenn man oder aber durch sich über kann ich wir sie es im zum zur dass wie mehr sehr nur noch""",
+        "fr": """le la les des un une est et que qui dans pour pas sur avec plus par ce cette sont du au aux ne se il elle on nous vous ils
+            mais ou où si leur leurs être avoir fait comme donc car chaque c'est""",
+        "es": """el la los las un una es y que en de para por con no del al se su sus son como más pero lo este esta cuando muy sin sobre
+            entre también cada ser hay porque si mediante""",
+        "pt": """o a os as um uma é e que em de para por com não do da dos das se seu sua são como mais mas ao isso quando muito sem sobre
+            entre também cada ser há porque você ou pelo pela""",
+        "it": """il lo la i gli le un una è e che in di per con non del della dei delle si suo sua sono come più ma al alla questo questa
+            quando molto senza su tra anche ogni essere perché cui dal nel nella""",
+        "nl": """de het een en is dat van in voor niet met op te zijn aan er om ook als bij maar door wordt worden naar dan nog kan geen je
+            wij zij dit die deze""",
+        "pl": """i w na nie z że się do jest to jak po co dla od tym ale są przez jego jej być może które który także oraz czy lub""",
+        "tr": """ve bir bu için ile de da çok daha ne gibi olan olarak sonra kadar ama veya her değil mi var yok""",
+        "sv": """och att det som en på är av för med den till inte om ett har de jag vi kan men så eller från när var ska""",
+        "id": """yang dan di dengan untuk dari adalah ini itu pada tidak dalam akan atau juga oleh ke karena data bisa lebih""",
+        "ro": """și de la în cu pe pentru este nu sunt că din care mai o un se sau prin dar ca fi""",
+        "cs": """a je v na se že to s z pro jako jsou ale do by nebo také být která který podle není""",
+    }.items()
+}
+
+_OTHER_SCRIPT = 0.3
+"""From this share of letters outside the Latin alphabet on, a reply is not English (formulas use some Greek)."""
+
+_GREEK = range(0x370, 0x400)
+_SIGNS = re.compile(r"[=<>→()^:;≈±≥≤]")
+
+_ORDERS = re.compile(
+    r"""\b(?:ignore|disregard|forget|override|bypass|skip)\b.{0,40}\b(?:rubric|instruction|instructions|prompt|rules?|guidelines|above|criteria)\b
+    |\b(?:give|award|assign|grant|output|return|print|respond|reply|set|mark|grade|rate|score)\b.{0,40}\b(?:full\s+(?:marks|score|credit|points)
+        |(?:maximum|max|top|highest|perfect|best)\s+(?:score|grade|marks?|points)|100\s*(?:/|%|out\s+of|points|percent)|10/10|score\s*[:=]\s*\d+)
+    |\bscore"?\s*[:=]\s*"?\d{2,3}\b
+    |\b(?:dear|hello|hi|attention|note\s+to)\b.{0,12}\b(?:grader|marker|evaluator|examiner|assessor|grading\s+(?:model|system|bot))\b
+    |\b(?:as|you\s+are)\s+(?:a|an|the)\s+(?:grader|marker|evaluator|examiner|language\s+model|ai\s+model|assistant)\b
+    |\b(?:system|developer|admin(?:istrator)?)\s*(?:prompt|message|override|note)?\s*:\s
+    |\b(?:this|my|the)\s+(?:answer|reply|response)\s+(?:is|was|has\s+been|covers|contains)\b.{0,50}\b(?:complete|correct|perfect|verified|all\s+(?:the\s+)?points|every\s+point)
+    |\b(?:all|every)\s+(?:the\s+)?(?:rubric\s+)?points?\b.{0,20}\b(?:are|is|as)\s+(?:covered|met|satisfied|fulfilled)\b
+    |"(?:covered|verdicts?|missing|points|feedback)"\s*:""",
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)  # fmt: skip
+
+
+def language(text: str) -> str:
+    """ "en", another language's two letters, "other" for another script, or "" where there is too little to tell."""
+    letters = [ch for ch in text if ch.isalpha()]
+    if not letters:
+        return ""
+    foreign = sum(1 for ch in letters if not _latin(ch) and ord(ch) not in _GREEK)
+    greek = sum(1 for ch in letters if ord(ch) in _GREEK)
+    if foreign / len(letters) > _OTHER_SCRIPT or greek / len(letters) > 0.6:
+        return "other"
+    found = re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?", text.lower().replace("\u2019", "'"))
+    if len(found) < 6:
+        return ""
+    shares = {name: sum(word in known for word in found) / len(found) for name, known in _FUNCTION_WORDS.items()}
+    best = max(shares, key=lambda name: (shares[name], name))
+    if best != "en" and shares[best] >= 0.18 and shares[best] > 1.8 * shares["en"]:
+        return best
+    return "en" if shares["en"] >= 0.1 else ""
+
+
+@lru_cache(maxsize=4096)
+def _latin(ch: str) -> bool:
+    return "LATIN" in unicodedata.name(ch, "LATIN") or not ch.isalpha()
+
+
+def orders(text: str) -> bool:
+    """Whether a stretch of a reply speaks to the grader instead of answering."""
+    return _ORDERS.search(text) is not None
+
+
+def heap(text: str) -> bool:
+    """Whether a reply is keywords without sentences: ten words or more, and hardly any word or sign that joins them. Terse
+    experts join their terms with signs, brackets and colons; a heap joins them with nothing."""
+    found = tokens(text)
+    if len(found) < 10:
+        return False
+    joining = sum(word in _FUNCTION_WORDS["en"] for word in found) / len(found)
+    signs = len(_SIGNS.findall(text)) / len(found)
+    return joining < 0.04 and signs < 0.04
+
+
+def evidence(windows: list[Window]) -> tuple[list[Window], bool]:
+    """The windows that may be evidence, and whether some were instructions to the grader."""
+    kept = [window for window in windows if not orders(window.text)]
+    return kept, len(kept) < len(windows)

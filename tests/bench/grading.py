@@ -1,0 +1,150 @@
+"""How well the graders agree with markers: `make bench-grading`.
+
+Prints, for each set of marked replies and each grader, Pearson's r, quadratic weighted kappa over five bands of 20, mean
+absolute error, the mean score of each kind of reply, and the shares that matter most. Intervals are 95 % bootstraps over replies.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rapidfuzz import fuzz
+
+from bot.content import Library, default_folder, load
+from bot.grading import offline
+from bot.grading.plain import PlainGrader
+from bot.model import Finding, Grade
+
+HERE = Path(__file__).parent.parent / "grading"
+LETTERS = {"C": Finding.COVERED, "P": Finding.PARTLY, "M": Finding.MISSING, "X": Finding.CONTRADICTED}
+RIGHT = ("excellent", "dense", "typos", "dictated", "nonnative", "bullets", "rambling_right")
+
+Row = dict[str, Any]
+
+
+def rows(name: str) -> list[Row]:
+    return [json.loads(line) for line in (HERE / f"{name}.jsonl").read_text("utf-8").splitlines()]
+
+
+def kappa(one: Sequence[float], other: Sequence[float]) -> float:
+    """Quadratic weighted kappa of two lists of scores 0..100, in five bands."""
+    bands = [np.minimum(np.asarray(values) // 20, 4).astype(int) for values in (one, other)]
+    seen = np.zeros((5, 5))
+    for a, b in zip(*bands, strict=True):
+        seen[a, b] += 1
+    chance = np.outer(seen.sum(1), seen.sum(0)) / seen.sum()
+    weight = np.subtract.outer(np.arange(5), np.arange(5)) ** 2 / 16
+    return float(1 - (weight * seen).sum() / (weight * chance).sum())
+
+
+def pearson(one: Sequence[float], other: Sequence[float]) -> float:
+    return float(np.corrcoef(one, other)[0, 1]) if np.std(one) and np.std(other) else math.nan
+
+
+def error(one: Sequence[float], other: Sequence[float]) -> float:
+    return float(np.abs(np.asarray(one) - np.asarray(other)).mean())
+
+
+def interval(measure: Callable[[Any, Any], float], marks: np.ndarray, scores: np.ndarray, times: int = 400) -> tuple[float, float]:
+    """The 2.5th and 97.5th percentile of `measure` over resampled replies."""
+    rng = np.random.default_rng(1)
+    drawn = (rng.integers(0, len(marks), len(marks)) for _ in range(times))
+    low, high = np.percentile([measure(marks[i], scores[i]) for i in drawn], [2.5, 97.5])
+    return float(low), float(high)
+
+
+def report(title: str, found: list[Row], scores: dict[str, list[float | None]]) -> None:
+    print(f"\n== {title}: {len(found)} replies")
+    for name, given in scores.items():
+        told = [(row, score) for row, score in zip(found, given, strict=True) if score is not None]
+        marks, values = np.array([row["mark"] for row, _ in told]), np.array([score for _, score in told])
+        cells = [
+            f"{label} {measure(marks, values):.3f} [{low:.3f}, {high:.3f}]"
+            for label, measure in (("r", pearson), ("QWK", kappa), ("MAE", error))
+            for low, high in [interval(measure, marks, values)]
+        ]
+        print(f"  {name:16s} {'  '.join(cells)}  no score: {len(given) - len(told)}")
+
+
+def kinds(found: list[Row], scores: list[float | None]) -> None:
+    by_kind: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for row, score in zip(found, scores, strict=True):
+        if score is not None:
+            by_kind[row.get("kind", "?")].append((row["mark"], score))
+    print(f"  {'kind':32s} {'n':>4s} {'marked':>7s} {'scored':>7s} {'MAE':>6s}")
+    for kind, pairs in sorted(by_kind.items()):
+        marks, given = zip(*pairs, strict=True)
+        print(f"  {kind:32s} {len(pairs):4d} {np.mean(marks):7.1f} {np.mean(given):7.1f} {error(marks, given):6.1f}")
+
+    def share(of: Callable[[str], bool], bad: Callable[[float], bool]) -> str:
+        values = [score for kind, pairs in by_kind.items() if of(kind) for _, score in pairs]
+        count = sum(map(bad, values))
+        return f"{count} of {len(values)} ({100 * count / max(1, len(values)):.0f} %)"
+
+    print("  wrong replies over 30:        ", share(lambda kind: kind == "wrong", lambda score: score > 30))
+    print(
+        "  adversarial over 15:          ",
+        share(lambda kind: kind.startswith("adversarial") and "language" not in kind, lambda score: score > 15),
+    )
+    print("  right in any form, under 60:  ", share(lambda kind: kind in RIGHT, lambda score: score < 60))
+
+
+def points(found: list[Row], grades: list[Grade]) -> None:
+    """How often a verdict is the one that both readers gave; only points on which they agree."""
+    table: dict[tuple[Finding, Finding], int] = defaultdict(int)
+    for row, grade in zip(found, grades, strict=True):
+        if grade.score is None:
+            continue
+        for verdict in grade.verdicts:
+            letters = {reader.get(verdict.point) for reader in row["points"]}
+            if len(letters) == 1 and (letter := letters.pop()) is not None:
+                table[LETTERS[letter], verdict.finding] += 1
+    total = sum(table.values())
+    same = sum(count for (true, given), count in table.items() if true is given)
+    print(f"  verdicts of points: {same} of {total} as both readers ({100 * same / max(1, total):.1f} %)")
+    for true in LETTERS.values():
+        line = "  ".join(f"{given.value} {table[true, given]}" for given in LETTERS.values())
+        print(f"    read as {true.value:13s} graded: {line}")
+
+
+def ours(name: str, library: Library, judge: Any, plain: PlainGrader) -> None:
+    found = [row for row in rows(name) if row["question_id"] in library.questions]
+    questions = [library.questions[row["question_id"]] for row in found]
+    grades = [judge.judge(question, row["answer"]) for row, question in zip(found, questions, strict=True)]
+    quoted = sum(1 for row, grade in zip(found, grades, strict=True) for v in grade.verdicts if v.quote and v.quote not in row["answer"])
+    scores: dict[str, list[float | None]] = {
+        judge.name: [grade.score for grade in grades],
+        plain.name: [plain.judge(question, row["answer"]).score for row, question in zip(found, questions, strict=True)],
+        "length": [100 * (1 - math.exp(-len(row["answer"].split()) / 60)) for row in found],
+        "rapidfuzz": [fuzz.token_set_ratio(question.answer, row["answer"]) for row, question in zip(found, questions, strict=True)],
+    }
+    report(name, found, scores)
+    kinds(found, scores[judge.name])
+    if found and "points" in found[0]:
+        points(found, grades)
+    print(f"  quotes that are not in their reply: {quoted}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("sets", nargs="*", default=["dev", "aside"], help="dev, aside, own (own was trained on)")
+    chosen = parser.parse_args(arguments)
+    library = load(default_folder())
+    judge, reason = offline()
+    if reason:
+        print(reason, file=sys.stderr)
+    for name in chosen.sets:
+        ours(name, library, judge, PlainGrader())
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
