@@ -24,8 +24,8 @@ check: .venv/.run
 .venv/.run: requirements.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python 3.11+ with venv is needed: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Installing what the coach needs into .venv ..."
-	@$(BIN)/pip install -q --require-hashes -r requirements.txt
-	@$(BIN)/pip install -q --no-deps --no-build-isolation -e .
+	@$(BIN)/pip install -q --no-compile --require-hashes -r requirements.txt
+	@$(BIN)/pip install -q --no-compile --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/.dev: .venv/.run requirements-dev.txt

@@ -213,7 +213,7 @@ async def _serve(known: Settings) -> int:
     return OK if any(results) else FAILED
 
 
-def _platforms(known: Settings, coach: Coach) -> Iterator[Telegram]:
+def _platforms(known: Settings, coach: Coach) -> Iterator[Telegram | Discord]:
     if known.telegram_token:
         from adapters.telegram import Telegram
 
@@ -222,9 +222,13 @@ def _platforms(known: Settings, coach: Coach) -> Iterator[Telegram]:
             coach, known.telegram_token.get_secret_value(), api=known.telegram_api, webhook_url=known.telegram_webhook_url,
             webhook_secret=secret.get_secret_value() if secret else "",
         )  # fmt: skip
+    if known.discord_token:
+        from adapters.discord import Discord
+
+        yield Discord(coach, known.discord_token.get_secret_value(), api=known.discord_api, cache=known.cache)
 
 
-async def _supervise(platform: Telegram) -> bool:
+async def _supervise(platform: Telegram | Discord) -> bool:
     """Runs a platform until it is stopped; False where its settings can't be used."""
     try:
         await platform.start()
@@ -288,7 +292,7 @@ def _check(options: argparse.Namespace) -> int:
         print(problem)
     required = library.syllabus.required
     present = sum(id in library.questions for id in required)
-    print(f"{len(library.questions)} questions, {present} of {len(required)} of the syllabus, {len(problems)} problems")
+    print(f"questions: {len(library.questions)}; of the syllabus: {present} of {len(required)}; problems: {len(problems)}")
     return FAILED if problems else OK
 
 
@@ -347,6 +351,7 @@ def _schema(options: argparse.Namespace) -> int:
 
 
 if TYPE_CHECKING:
+    from adapters.discord import Discord
     from adapters.telegram import Telegram
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from bot import UNLIMITED, Address, Choice, Coach, Message, Reply, Style
 PLATFORM = "console"
 HERE = Address(PLATFORM, "you", "you")
 
+GLUE = "\x00"
+
 _COLOURS = {Style.BOLD: "1", Style.ITALIC: "3", Style.QUOTE: "36", Style.CODE: "33", Style.BLOCK: "33"}
 
 
@@ -41,9 +43,10 @@ class Console:
         self._choices = [choice for row in reply.choices for choice in row]
         width = max(40, min(100, get_terminal_size((88, 24)).columns))
         lines = [self._fold(line, width) for line in self.draw(reply).split("\n")]
-        buttons = "   ".join(f"[{number}] {choice.label}" for number, choice in enumerate(self._choices, 1))
-        if buttons:
-            lines += ["", self._paint(textwrap.fill(buttons, width, break_long_words=False), "2")]
+        buttons = "   ".join(f"[{number}] {choice.label}".replace(" ", GLUE) for number, choice in enumerate(self._choices, 1))
+        if buttons:  # a line ends between two buttons, never within one
+            folded = textwrap.fill(buttons, width, break_long_words=False, break_on_hyphens=False).replace(GLUE, " ")
+            lines += ["", self._paint(folded, "2")]
         self._out.write("\n" + "\n".join(lines) + "\n\n")
         self._out.flush()
         self._owed -= 1

@@ -122,7 +122,8 @@ class Telegram:
         if self._webhook_url:
             self.connected = await self._set_webhook()
             await self._stopping.wait()
-        elif await self._insist(self._bot.delete_webhook):
+        else:
+            self.connected = await self._insist(self._bot.delete_webhook)
             await self._poll()
 
     async def stop(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -26,11 +27,17 @@ async def serve_web(port: int, routes: Sequence[web.RouteDef]) -> AsyncIterator[
     runner = web.AppRunner(application, access_log=None)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, None, port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise SettingsError(f"COACH_PORT {port} can't be used: {error.strerror}") from error
-        yield int(runner.addresses[0][1])
+        listening = _listen(port)
+        await web.SockSite(runner, listening).start()
+        yield int(listening.getsockname()[1])
     finally:
         await runner.cleanup()
+
+
+def _listen(port: int) -> socket.socket:
+    # One socket for both kinds of address: two would be given two different free ports.
+    both = socket.has_dualstack_ipv6()
+    try:
+        return socket.create_server(("", port), family=socket.AF_INET6 if both else socket.AF_INET, dualstack_ipv6=both, backlog=128)
+    except OSError as error:
+        raise SettingsError(f"COACH_PORT {port} can't be used: {error.strerror}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -41,12 +42,16 @@ class Clock:
             self.last_tick = datetime.now(UTC)
         except StoreError as error:
             log.warning("tick failed", reason=str(error))
+        except asyncio.CancelledError:
+            pass  # by `stop`; the scheduler would report it as a failure
 
     async def tidy(self) -> None:
         try:
             await self._store.tidy(datetime.now(UTC))
         except StoreError as error:
             log.warning("tidying failed", reason=str(error))
+        except asyncio.CancelledError:
+            pass
 
     def stop(self) -> None:
         if self._scheduler.running:

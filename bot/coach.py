@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -21,7 +22,8 @@ import structlog
 
 from bot import commands, days, interviews, phrases, reviews, zones
 from bot.content import Library, Question, Rubric
-from bot.messages import Address, Message, Reply
+from bot.content import words as words_of
+from bot.messages import Address, Choice, Message, Reply
 from bot.model import Asked, Attempt, Changes, Fate, Learner, Memory, Occasion, Practised
 from bot.outbox import Lane, Owed
 from bot.ports import Grader, Store
@@ -176,7 +178,8 @@ class Coach:
     async def _decide(self, message: Message, memory: Memory, now: datetime) -> Outcome:
         known = memory.learner
         # Somebody who tries a command in a group has not asked for a question a day there.
-        learner = known or Learner(self._new_id(), now, message.address, minute=DEFAULT_MINUTE if message.private else None)
+        home = message.address if message.private else replace(message.address, chat="")
+        learner = known or Learner(self._new_id(), now, home, minute=DEFAULT_MINUTE if message.private else None)
         if message.private:
             learner = replace(learner, home=message.address)
         if not learner.reachable:
@@ -237,6 +240,8 @@ class Coach:
         return Outcome((phrases.zone_set(learner, turn.now),), learner)
 
     async def _daily(self, turn: Turn) -> Outcome:
+        if not turn.message.private:
+            return Outcome((phrases.in_private("daily"),))
         setting_up = turn.learner.expecting in SETUP
         if not turn.argument:
             return Outcome((phrases.ask_time(turn.learner, turn.now),), replace(turn.learner, expecting="time" if setting_up else "hour"))
@@ -295,12 +300,13 @@ class Coach:
         words = text.lower().split()
         if {"all", "everything", "any"} & set(words):
             return frozenset()
-        chosen = {word for word in words if word in known}
-        if not chosen:
-            titles = {id: title.removesuffix(" interview") for id, title in known.items()}
-            for part in re.split(r",|;|\band\b", text.lower()):
-                found = process.extractOne(part, titles, scorer=fuzz.token_set_ratio, processor=utils.default_process, score_cutoff=80)
-                chosen |= {found[2]} if found else set()
+        if words and set(words) <= known.keys():
+            return frozenset(words)
+        titles = {id: f"{id} {title.removesuffix(' interview')}" for id, title in known.items()}
+        chosen = set()
+        for part in re.split(r",|;|\band\b", text.lower()):
+            found = process.extractOne(part, titles, scorer=fuzz.token_set_ratio, processor=utils.default_process, score_cutoff=80)
+            chosen |= {found[2]} if found else set()
         return frozenset(chosen) or None
 
     async def _settings(self, turn: Turn) -> Outcome:
@@ -328,7 +334,7 @@ class Coach:
         return topic in ("", question) or (question is not None and question.section == topic)
 
     def _named(self, name: str) -> Question | str | None:
-        """A question by its id or title, or a section; the nearest where the spelling is off."""
+        """A question by its id or title, or a section; the nearest where the spelling is off; else what speaks of it most."""
         from rapidfuzz import fuzz, process, utils
 
         wanted = name.strip().lower().replace(" ", "-")
@@ -343,6 +349,17 @@ class Coach:
             for _, score, id in process.extract(name, names, scorer=scorer, processor=utils.default_process, limit=1, score_cutoff=80):
                 if best is None or score > best[0]:
                     best = (score, id if names is sections else self._library.questions[id])
+        return best[1] if best else self._speaking_of(name)
+
+    def _speaking_of(self, name: str) -> Question | None:
+        """The question whose prompt and answer have all the words of `name`, and have them most often."""
+        wanted = set(words_of(name))
+        best: tuple[int, Question] | None = None
+        for one in self._library.questions.values():
+            counted = Counter(words_of(f"{one.prompt} {one.answer}"))
+            least = min((counted[word] for word in wanted), default=0)
+            if least and (best is None or least > best[0]):
+                best = (least, one)
         return best[1] if best else None
 
     def _ask_next(self, turn: Turn, section: str = "") -> Outcome:
@@ -553,6 +570,26 @@ class Coach:
         if learner.paused_until is not None and today < learner.paused_until:
             return False
         return owed.about == today.isoformat()
+
+    # ------------------------------------------------------------------------------------------ while somebody types
+
+    def suggest(self, kind: str, typed: str, most: int = 25) -> list[Choice]:
+        """What the beginning of a "topic" or a "zone" may become, likeliest first; its text is what a command then takes."""
+        from rapidfuzz import fuzz, process
+
+        if kind == "zone":
+            found = [(zone.replace("_", " "), zone) for zone in zones.beginning(typed, self._now())]
+        elif kind == "topic":
+            sections = [(self._library.syllabus.sections[id], id) for id in self._library.sections()]
+            questions = [(one.title, id) for id, one in self._library.questions.items()] if typed.strip() else []
+            word = re.compile(rf"(?<!\w){re.escape(' '.join(typed.lower().split()))}")
+            found = [(title, id) for title, id in (*sections, *questions) if word.search(title.lower()) or word.search(id)]
+            if typed.strip() and not found:
+                near = process.extract(typed.lower(), [title.lower() for title, _ in questions], scorer=fuzz.partial_ratio, score_cutoff=70)
+                found = [questions[index] for _, _, index in near]
+        else:
+            found = []
+        return [Choice(label, text) for label, text in found[:most]]
 
 
 def _closing(memory: Memory, fate: Fate) -> tuple[Asked, ...]:

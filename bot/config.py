@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     telegram_webhook_url: Url = ""
     telegram_webhook_secret: SecretStr | None = None
     discord_token: SecretStr | None = None
+    discord_api: Url = ""
     llm_base_url: Url = ""
     llm_model: str = ""
     llm_key: SecretStr | None = None

@@ -5,13 +5,15 @@ SQLite by default (WAL, synchronous FULL, writing transactions BEGIN IMMEDIATE);
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Index, UniqueConstraint, event, func, text
 from sqlalchemy import select as pick
@@ -165,11 +167,32 @@ WAITING = ("ready", "retry", "sending")
 # ---------------------------------------------------------------------------------------------- the store
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _uncut(
+    method: Callable[Concatenate[Database, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Database, P], Coroutine[Any, Any, T]]:
+    """A caller that is cancelled waits no longer, but the transaction goes on to its end: SQLAlchemy's connection does not
+    survive being cancelled between a statement and its answer, and the process would never end."""
+
+    @wraps(method)
+    async def whole(self: Database, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        task = asyncio.ensure_future(method(self, *args, **kwargs))
+        self._underway.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    return whole
+
+
 class Database:
     """`bot.ports.Store` on a SQL database."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._underway: set[asyncio.Future[Any]] = set()
 
     @classmethod
     async def open(cls, url: str) -> Database:
@@ -191,10 +214,18 @@ class Database:
         return cls(engine)
 
     async def close(self) -> None:
+        while self._underway:
+            await asyncio.wait(self._underway)
         await self._engine.dispose()
+
+    def _ended(self, task: asyncio.Future[Any]) -> None:
+        self._underway.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at here for a caller that is gone
 
     # ------------------------------------------------------------------------------------------ inbox
 
+    @_uncut
     async def take(self, platform: str, updates: Sequence[tuple[str, str]], now: datetime) -> list[str]:
         async with self._writing() as session:
             keys = [key for key, _ in updates]
@@ -203,6 +234,7 @@ class Database:
             session.add_all(InboxRow(platform=platform, key=key, raw=raw, taken_at=now) for key, raw in fresh.items())
         return list(fresh)
 
+    @_uncut
     async def waiting(self, platform: str) -> list[tuple[str, str]]:
         async with self._reading() as session:
             rows = await session.exec(
@@ -212,10 +244,12 @@ class Database:
             )
             return [(key, raw) for key, raw in rows.all()]
 
+    @_uncut
     async def drop(self, platform: str, key: str) -> None:
         async with self._writing() as session:
             await self._finish(session, platform, key, datetime.now(UTC))
 
+    @_uncut
     async def done(self, platform: str, key: str) -> bool:
         async with self._reading() as session:
             row = await session.exec(
@@ -236,6 +270,7 @@ class Database:
 
     # ------------------------------------------------------------------------------------------ one learner
 
+    @_uncut
     async def recall(self, address: Address) -> Memory:
         async with self._reading() as session:
             learner = await self._at(session, address)
@@ -243,6 +278,7 @@ class Database:
                 return Memory(None)
             return await self._memory(session, learner)
 
+    @_uncut
     async def recall_learner(self, id: str) -> Memory:
         async with self._reading() as session:
             row = await session.get(LearnerRow, id)
@@ -288,20 +324,24 @@ class Database:
         )
         return found.first()
 
+    @_uncut
     async def asked(self, learner: str, id: str) -> Asked | None:
         async with self._reading() as session:
             row = await session.get(AskedRow, id)
             return _asked(row) if row is not None and row.learner == learner else None
 
+    @_uncut
     async def attempt(self, learner: str, id: str) -> Attempt | None:
         async with self._reading() as session:
             row = await session.get(AttemptRow, id)
             return _attempt(row) if row is not None and row.learner == learner else None
 
+    @_uncut
     async def follow_ups_asked(self, attempt: str) -> frozenset[str]:
         async with self._reading() as session:
             return frozenset((await session.exec(select(AskedRow.followup).where(AskedRow.attempt == attempt))).all())
 
+    @_uncut
     async def last_attempt(self, learner: str) -> Attempt | None:
         async with self._reading() as session:
             rows = await session.exec(select(AttemptRow).where(AttemptRow.learner == learner).order_by(col(AttemptRow.at).desc()).limit(1))
@@ -310,6 +350,7 @@ class Database:
 
     # ------------------------------------------------------------------------------------------ one turn
 
+    @_uncut
     async def record(self, key: str, address: Address, changes: Changes, owed: Sequence[Owed], now: datetime) -> bool:
         async with self._writing() as session:
             if not await self._finish(session, address.platform, key, now):
@@ -345,6 +386,7 @@ class Database:
 
     # ------------------------------------------------------------------------------------------ deliveries
 
+    @_uncut
     async def claim_due(self, platforms: Sequence[str], now: datetime, limit: int) -> int:
         """Owes the daily question to up to `limit` learners whose time has come, and moves each to their next time.
 
@@ -388,6 +430,7 @@ class Database:
 
         return sqlite(table).on_conflict_do_nothing(index_elements=[unique])
 
+    @_uncut
     async def composed(self, owed: Owed, reply: Reply | None, changes: Changes, now: datetime) -> None:
         """Keeps what a delivery says before it is sent; None where nothing is to be said after all."""
         async with self._writing() as session:
@@ -400,6 +443,7 @@ class Database:
             else:
                 row.payload = freeze(reply)
 
+    @_uncut
     async def claim(self, platforms: Sequence[str], now: datetime, limit: int, held: Collection[str] = ()) -> list[Owed]:
         async with self._writing() as session:
             earlier = aliased(OutboxRow)
@@ -433,12 +477,14 @@ class Database:
                 claimed.append(_owed(row))
         return claimed
 
+    @_uncut
     async def put_back(self, owed: Owed, again_at: datetime) -> None:
         async with self._writing() as session:
             row = (await session.exec(select(OutboxRow).where(OutboxRow.key == owed.key))).first()
             if row is not None:
                 row.state, row.lease_until, row.not_before, row.tries = "ready", None, again_at, max(0, row.tries - 1)
 
+    @_uncut
     async def next_at(self, platforms: Sequence[str]) -> datetime | None:
         """When the next message that waits may be sent, or None where none waits."""
         async with self._reading() as session:
@@ -449,6 +495,7 @@ class Database:
             )
             return rows.first()
 
+    @_uncut
     async def settle(
         self, owed: Owed, outcome: str, now: datetime, *, again_at: datetime | None = None, message: str = "", unsure: bool = False
     ) -> None:
@@ -463,6 +510,7 @@ class Database:
             else:
                 row.settled_at, row.message, row.payload = now, message, ""
 
+    @_uncut
     async def unreachable(self, address: Address, now: datetime) -> None:
         async with self._writing() as session:
             learner = await self._at(session, address)
@@ -478,6 +526,7 @@ class Database:
                 .values(state="dead", settled_at=now, payload="")
             )  # fmt: skip
 
+    @_uncut
     async def released(self, platforms: Sequence[str]) -> None:
         """After a restart: what the last process was in the middle of sending may have arrived, or not."""
         async with self._writing() as session:
@@ -487,12 +536,14 @@ class Database:
                 .values(state="retry", unsure=True, lease_until=None)
             )
 
+    @_uncut
     async def tidy(self, now: datetime) -> None:
         """Forgets handled keys and sent messages that nobody can ask about any more."""
         async with self._writing() as session:
             await session.exec(delete(InboxRow).where(col(InboxRow.done_at) < now - KEEP_DONE))
             await session.exec(delete(OutboxRow).where(col(OutboxRow.settled_at) < now - KEEP_DONE))
 
+    @_uncut
     async def count(self) -> dict[str, int]:
         async with self._reading() as session:
             counts = {
@@ -549,7 +600,10 @@ def sqlite_file(url: str) -> Path | None:
         raise StoreError(f"COACH_DATABASE is not a database URL: {url.split(':')[0]}:...") from error
     if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
         return None
-    return Path(parsed.database)
+    file = Path(parsed.database)
+    if file.is_dir():
+        raise StoreError(f"the database can't be used: {file} is a folder")
+    return file
 
 
 def _engine(url: str) -> AsyncEngine:
@@ -564,7 +618,7 @@ def _engine(url: str) -> AsyncEngine:
         except OSError as error:
             raise StoreError(f"the folder of the database can't be made: {error.strerror}") from error
     try:
-        engine = create_async_engine(url)
+        engine = create_async_engine(url, hide_parameters=True)
     except (SQLAlchemyError, ImportError) as error:
         raise StoreError(f"the database can't be used: {str(error).splitlines()[0]}") from error
     if engine.dialect.name == "sqlite":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from json import dumps
 from typing import Any
 
 import structlog
@@ -24,5 +25,20 @@ def configure(level: str, *, json: bool) -> None:
         cache_logger_on_first_use=False,
     )
     # Libraries may put a URL with a token, or a learner's words, into their records: only their worst is kept, as its kind.
-    logging.basicConfig(level=logging.ERROR, format="%(levelname)s %(name)s", stream=sys.stderr, force=True)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Kind(json))
+    logging.basicConfig(level=logging.ERROR, handlers=[handler], force=True)
     logging.getLogger("httpx").setLevel(logging.CRITICAL)
+
+
+class _Kind(logging.Formatter):
+    """A record without its message: where it came from, and the kind of the exception that it was about."""
+
+    def __init__(self, json: bool) -> None:
+        super().__init__()
+        self._json = json
+
+    def format(self, record: logging.LogRecord) -> str:
+        kind = record.exc_info[0] if record.exc_info else None
+        found = {"level": record.levelname.lower(), "logger": record.name, "kind": kind.__name__ if kind else ""}
+        return dumps(found) if self._json else " ".join(found.values()).strip()

@@ -78,6 +78,7 @@ class Grade:
 class Learner:
     """A person who practises.
 
+    home: where the coach writes on its own; its chat is "" for somebody who is only known from a group.
     zone: IANA name. minute: the daily question's local time, minutes after midnight 0..1439, None for no daily question.
     tracks: syllabus ids, empty for all of them. level: 1..5. paused_until: first local day of practice again, None
     when not paused, date.max until they say so. expecting: the set-up step whose answer is awaited ("zone",

@@ -11,7 +11,7 @@ from bot.days import clock, zone_of
 from bot.messages import Choice, Reply, Span, bold, italic, markup, quote, say
 from bot.model import Asked, Attempt, Finding, Grade, Learner, Occasion, Verdict
 
-SIZES = ((130, 90, 400), (100, 70, 220), (70, 50, 130))
+SIZES = ((130, 90, 400), (100, 70, 220), (70, 50, 130), (60, 40, 90))
 """Characters of a point, of the learner's words and of a correction, tried in this order until a grade fits a phone."""
 
 GRADE_LIMIT = 2400
@@ -315,7 +315,7 @@ def streak(count: int, longest: int, today: bool) -> Reply:
         return say("No streak yet: one reply today begins it.").with_choices([NEXT])
     tail = " Today counts already." if today else " Reply once today to keep it."
     best = f" Your longest was {longest}." if longest > count else ""
-    return say(bold(_streak(count)), ".", tail, best).with_choices([] if today else [NEXT])
+    return say(bold(_streak(count)), ".", tail, best).with_choices(*([] if today else [[NEXT]]))
 
 
 def paused(until: date, today: date) -> Reply:

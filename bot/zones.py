@@ -394,3 +394,18 @@ def likely(language: str) -> tuple[str, ...]:
     tag = language.lower()
     near = _ZONES_BY_LANGUAGE.get(tag) or _ZONES_BY_LANGUAGE.get(tag.split("-")[0], ())
     return tuple(dict.fromkeys((*near, *_ANYWHERE)))[:6]
+
+
+# ---------------------------------------------------------------------------------------------- while somebody types
+
+
+def beginning(text: str, now: datetime) -> tuple[str, ...]:
+    """The zones whose city, country or name begins with `text`, or has a word that does; else what `find` makes of it."""
+    asked = " ".join(text.strip().lower().replace("_", " ").split())
+    if not asked:
+        return likely("")
+    names = _names()
+    first = [zone for name, zones in names.items() if name.startswith(asked) for zone in zones]
+    later = [zone for name, zones in names.items() if re.search(rf"[ /-]{re.escape(asked)}", name) for zone in zones]
+    plain = find(text, now) if asked in names or not first else ()
+    return tuple(dict.fromkeys((*plain, *first, *later)))

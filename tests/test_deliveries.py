@@ -221,6 +221,43 @@ async def test_a_bug_in_one_message_stops_no_other(library: Library, database: P
     assert len(paper.sent) == 1
 
 
+async def test_a_message_that_always_meets_a_bug_is_given_up_and_the_next_one_goes_out(library: Library, database: Path) -> None:
+    paper = Paper()
+    paper.failures = [ValueError("a bug"), ValueError("a bug")]
+    async with world(library, database) as home, couriers(home, [paper]) as courier:
+        await home.says("/help", address=ANN)
+        await home.says("/streak", address=ANN)
+        async with asyncio.timeout(20):
+            while not paper.sent:
+                home.clock.move(seconds=1)
+                courier.wake()
+                await asyncio.sleep(0.01)
+
+    assert paper.to("ann") == ["No streak yet: one reply today begins it."]
+    assert paper.tried == 3
+
+
+async def test_waiting_for_the_platforms_pace_is_not_a_try(library: Library, database: Path) -> None:
+    """What waits for a slow group is put back again and again, and is not given up for it."""
+    group = Address("paper", "ann", "the-group")
+    paper = Paper(Pace(per_second=1e6, per_chat=1e6, burst=1000, group_per_minute=20, in_flight=4))
+    async with world(library, database) as home:
+        for _ in range(22):
+            await home.says("/help", address=group)
+        async with couriers(home, [paper]) as courier:
+            async with asyncio.timeout(20):
+                while len(paper.sent) < 20:
+                    await asyncio.sleep(0.01)
+            for _ in range(8):
+                home.clock.move(seconds=4)
+                courier.wake()
+                await asyncio.sleep(0.05)
+        counts = await home.store.count()
+
+    assert counts.get("outbox dead", 0) == 0
+    assert counts["outbox sent"] + counts["outbox ready"] == 22
+
+
 async def test_messages_to_one_chat_arrive_in_order_even_when_the_first_has_to_wait(library: Library, database: Path) -> None:
     paper = Paper()
     paper.failures = [SendLater("away", 0.0)]

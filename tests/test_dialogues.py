@@ -1,4 +1,4 @@
-"""Conversations as they happen, each told once and held through the terminal and through Telegram."""
+"""Conversations as they happen, each told once and held through the terminal, through Telegram and through Discord."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from peers.discord import TOKEN as DISCORD_TOKEN
+from peers.discord import DiscordServer, discord_contract
+from peers.discord import Message as DiscordMessage
 from peers.telegram import TOKEN, BotApiServer, telegram_contract
 from peers.telegram_world import Message
 from worlds import FakeClock, World, couriers, world
 
 from adapters.console import Console
+from adapters.discord import Discord
 from adapters.telegram import Telegram
 from bot import Pace
 from bot.content import Library
@@ -63,6 +67,40 @@ class AtTelegram:
         fresh += [await self._person.next_message() for _ in self._person.unread()]
         self._seen += fresh
         return " ".join(f"{one.text} {' '.join(f'[{label}]' for label in one.buttons)}" for one in fresh)
+
+
+class AtDiscord:
+    """A person who writes to the bot in private, behind the real client and the real adapter."""
+
+    def __init__(self, server: DiscordServer, home: World, courier: Courier) -> None:
+        self.clock = home.clock
+        self._person = server.person("Ann", guilds=(server.guild("Study"),))
+        self._courier = courier
+        self._seen: list[DiscordMessage] = []
+
+    async def says(self, text: str) -> str:
+        self.clock.move(seconds=30)
+        for start in range(0, len(text), 2000):
+            await self._person.dm(text[start : start + 2000])
+        return await self._hears()
+
+    async def taps(self, label: str) -> str:
+        self.clock.move(seconds=30)
+        message = next(one for one in reversed(self._seen) if label in one.buttons)
+        await self._person.presses(message, label)
+        return await self._hears()
+
+    async def _hears(self) -> str:
+        fresh = [await self._person.next_message()]
+        await self._courier.drained()
+        fresh += [await self._person.next_message() for _ in self._person.unread()]
+        self._seen += fresh
+        return " ".join(f"{_plain(one.content)} {' '.join(f'[{label}]' for label in one.buttons)}" for one in fresh)
+
+
+def _plain(markdown: str) -> str:
+    """Discord's Markdown as it is read, without its marks."""
+    return re.sub(r"\\([^0-9A-Za-z\s])|\*+|`+", lambda match: match.group(1) or "", markdown)
 
 
 class _Screen(io.TextIOBase):
@@ -112,12 +150,28 @@ def _flat(text: str) -> str:
 @asynccontextmanager
 async def at_telegram(home: World) -> AsyncIterator[Player]:
     async with BotApiServer(contract=telegram_contract(), now=lambda: home.clock().timestamp()) as server:
-        adapter = Telegram(home.coach, TOKEN, api=server.url.removesuffix("/bot"), pace=FAST)
+        adapter = Telegram(home.coach, TOKEN, api=server.url.removesuffix("/bot"), pace=FAST, now=home.clock)
         async with couriers(home, [adapter]) as courier:
             await adapter.start()
             running = asyncio.create_task(adapter.run())
             try:
                 yield AtTelegram(server, home, courier)
+            finally:
+                await adapter.stop()
+                await running
+        assert server.violations == []
+
+
+@asynccontextmanager
+async def at_discord(home: World) -> AsyncIterator[Player]:
+    async with DiscordServer(contract=discord_contract(), now=lambda: home.clock().timestamp()) as server:
+        adapter = Discord(home.coach, DISCORD_TOKEN, api=server.api, pace=FAST, now=home.clock)
+        async with couriers(home, [adapter]) as courier:
+            await adapter.start()
+            running = asyncio.create_task(adapter.run())
+            await server.connected()
+            try:
+                yield AtDiscord(server, home, courier)
             finally:
                 await adapter.stop()
                 await running
@@ -139,10 +193,10 @@ async def at_terminal(home: World) -> AsyncIterator[Player]:
             await talking
 
 
-@pytest.fixture(params=["terminal", "telegram"])
+@pytest.fixture(params=["terminal", "telegram", "discord"])
 async def player(request: pytest.FixtureRequest, library: Library, database: Path) -> AsyncIterator[Player]:
     async with world(library, database) as home:
-        place: Any = {"terminal": at_terminal, "telegram": at_telegram}[request.param]
+        place: Any = {"terminal": at_terminal, "telegram": at_telegram, "discord": at_discord}[request.param]
         async with place(home) as someone:
             yield someone
 

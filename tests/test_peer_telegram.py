@@ -343,7 +343,7 @@ async def test_edits(server: BotApiServer, bot: Bot, alice: Person) -> None:
     said = await alice.says("mine")
     with pytest.raises(telegram.error.BadRequest, match="Message can't be edited"):
         await bot.edit_message_text("b", alice.id, said.message_id)
-    with pytest.raises(telegram.error.BadRequest, match="MESSAGE_TOO_LONG|Message_too_long"):
+    with pytest.raises(telegram.error.BadRequest, match=r"MESSAGE_TOO_LONG|Message_too_long"):
         await bot.edit_message_text("b" * 4097, alice.id, sent.message_id)
     await bot.delete_message(alice.id, sent.message_id)
     assert message.deleted

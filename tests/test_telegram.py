@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -14,7 +15,7 @@ import sys
 import traceback
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -107,6 +108,12 @@ class Stage:
         await self.courier.drained()
 
 
+class Home(World):
+    """A world of few words: asyncio draws whatever a fixture gives, and drawing every question takes long."""
+
+    __repr__ = object.__repr__
+
+
 @asynccontextmanager
 async def at_work(home: World, server: BotApiServer, **options: Any) -> AsyncIterator[Stage]:
     """The adapter and its courier, running."""
@@ -159,7 +166,7 @@ async def server(clock: FakeClock) -> AsyncIterator[BotApiServer]:
 @pytest.fixture
 async def home(library: Library, database: Path, clock: FakeClock, grader: Echo) -> AsyncIterator[World]:
     async with world(library, database, clock=clock, grader=grader) as running:
-        yield running
+        yield Home(**vars(running))
 
 
 @pytest.fixture
@@ -237,7 +244,7 @@ LONG = {
     "bold": _long(Style.BOLD, "bold <b>words</b> ", 600),
     "a code block": _long(Style.BLOCK, "x = a < b && c > d\n", 700),
     "emoji": _long(Style.QUOTE, "😀", 5000),
-    "no place to cut": _long(Style.CODE, "&" * 4096, 2),
+    "no place to cut": _long(Style.CODE, "&" * 5000, 1),
 }
 
 
@@ -428,8 +435,9 @@ async def test_every_button_that_the_coach_ever_shows_fits_and_is_understood(lib
         for line in ("Berlin", "9:00", "/track all", "3"):
             shown += _said_by(await home.says(line))
         for question in library.questions:
-            for line in (f"/next {question}", "/hint", "nothing", "/deeper", "idk"):
+            for line in (f"/next {question}", "/hint", "nothing", "/deeper"):
                 shown += _said_by(await home.says(line))
+        shown += _said_by(await home.says("idk"))
 
     assert len(library.questions) >= 55 and len(shown) > 1000
     assert {"Hint", "Another hint", "Skip", "Show answer", "Go deeper", "Model answer", "Resume now"} <= {one.label for one in shown}
@@ -478,6 +486,7 @@ async def test_an_edited_message_and_a_pinned_one_say_nothing(stage: Stage, ann:
 async def test_a_command_in_a_group_is_answered_there(stage: Stage, ann: Person) -> None:
     group = stage.server.group("Study", [ann])
     for name in ("/next", "/next@coach_test_bot", "/NEXT@Coach_Test_Bot", "@coach_test_bot /next"):
+        stage.home.clock.move(seconds=10)
         assert (await ask(ann, f"{name} precision", chat=group)).text.startswith("Question")
 
     assert ann.unread() == []
@@ -531,12 +540,9 @@ async def test_what_is_asked_in_a_group_is_graded_in_private_too(stage: Stage, a
     assert "50/100" in (await ask(ann, "words")).text
 
 
-AT_HOME = "bot/coach.py: somebody who is only known from a group has the group for their home"
-
-
 @pytest.mark.parametrize(
     "said",
-    ["/next", "/start", "@coach_test_bot hello", pytest.param("/daily 09:00 UTC", marks=pytest.mark.xfail(reason=AT_HOME, strict=True))],
+    ["/next", "/start", "@coach_test_bot hello", "/daily 09:00 UTC"],
 )
 async def test_the_daily_question_never_goes_to_a_group(stage: Stage, ann: Person, said: str) -> None:
     """Not even to somebody who has never written in private."""
@@ -548,7 +554,6 @@ async def test_the_daily_question_never_goes_to_a_group(stage: Stage, ann: Perso
     assert len(group.sent) == 1
 
 
-@pytest.mark.xfail(reason=AT_HOME, strict=True)
 async def test_a_group_is_nobodys_home(stage: Stage, ann: Person) -> None:
     group = stage.server.group("Study", [ann])
     await ask(ann, "/next", chat=group)
@@ -611,12 +616,12 @@ async def test_one_learners_messages_are_answered_in_their_order(stage: Stage, a
     assert heard[3].startswith("Question") and "a second one" in heard[4]
 
 
-async def test_twenty_lines_at_once_are_answered_in_their_order(stage: Stage, ann: Person) -> None:
-    for number in range(20):
+async def test_many_lines_at_once_are_answered_in_their_order(stage: Stage, ann: Person) -> None:
+    for number in range(12):
         await ann.says(f"/zone nowhere{number}")
-    heard = [(await ann.next_message()).text for _ in range(20)]
+    heard = [(await ann.next_message()).text for _ in range(12)]
 
-    assert [int(re.findall(r"nowhere(\d+)", text)[0]) for text in heard] == list(range(20))
+    assert [int(re.findall(r"nowhere(\d+)", text)[0]) for text in heard] == list(range(12))
 
 
 # ---------------------------------------------------------------------------------------------- twice, and never
@@ -685,7 +690,7 @@ def rename(database: Path, table: str, name: str) -> None:
 
 async def test_an_update_is_not_confirmed_before_it_is_kept(stage: Stage, database: Path, ann: Person) -> None:
     """While the database is away Telegram keeps the updates; afterwards they are handled."""
-    await stage.server.wait_for(lambda: stage.adapter.connected)
+    await stage.server.wait_for(lambda: stage.server.bot.poll)
     await asyncio.to_thread(rename, database, "inbox", "away")
     await ann.says("/help")
     await stage.server.wait_for(lambda: not stage.adapter.connected)
@@ -703,6 +708,7 @@ async def test_a_message_that_breaks_the_coach_gets_an_apology_and_stops_nothing
 
 
 async def test_an_update_that_the_library_can_not_read_ends_nothing(stage: Stage, ann: Person) -> None:
+    await stage.server.wait_for(lambda: stage.server.bot.poll)
     stage.server.emit(stage.server.bot, "message", {"message_id": 1})
     await stage.server.wait_for(lambda: not stage.adapter.connected)
     stage.server.bot.queue.clear()
@@ -967,20 +973,21 @@ async def hooked(home: World, server: BotApiServer) -> AsyncIterator[Hooked]:
         await running
 
 
-@dataclass
+@dataclass(repr=False)
 class Hooked(Stage):
+    """A coach that Telegram posts to; a test posts in its place."""
+
     base: str
-    telegram: httpx.AsyncClient = field(repr=False)
+    telegram: httpx.AsyncClient
 
     async def posts(self, body: object, secret: str | bytes | None = "se-cr_3t", path: str = "") -> int:
         """Posts as Telegram does; returns the status."""
-        headers = {} if secret is None else {"X-Telegram-Bot-Api-Secret-Token": secret}
+        headers = [(b"Content-Type", b"application/json")]
+        if secret is not None:
+            headers.append((b"X-Telegram-Bot-Api-Secret-Token", secret if isinstance(secret, bytes) else secret.encode()))
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        answer = await self.telegram.post(
-            self.base + (path or f"/telegram/{self.adapter.webhook_path}"),
-            content=content,
-            headers={"Content-Type": "application/json", **headers},  # type: ignore[dict-item]
-        )
+        url = self.base + (path or f"/telegram/{self.adapter.webhook_path}")
+        answer = await self.telegram.post(url, content=content, headers=headers)
         return answer.status_code
 
 
@@ -1004,17 +1011,8 @@ async def test_a_forged_update_is_turned_away(hooked: Hooked, ann: Person) -> No
 
 
 BODIES: list[object] = [
-    b"",
-    b"no",
-    b"\xff\xfe",
-    [],
-    {},
-    {"update_id": "x"},
-    {"update_id": None},
-    7,
-    b'{"update_id": Infinity}',
-    b"[" * 99_999,
-]
+    b"", b"no", b"\xff\xfe", b"[" * 99_999, b'{"update_id": Infinity}', [], {}, 7, {"update_id": "x"}, {"update_id": None},
+]  # fmt: skip
 
 
 async def test_a_body_that_is_no_update_is_refused(hooked: Hooked) -> None:
@@ -1076,17 +1074,21 @@ async def test_an_update_that_nobody_understands_is_dropped(hooked: Hooked, ann:
     assert await hooked.home.store.waiting("telegram") == []
 
 
-async def test_an_update_posted_before_the_coach_has_started_is_handled_when_it_has(home: World, server: BotApiServer, ann: Person) -> None:
+async def test_an_update_posted_before_the_coach_has_started_is_handled_when_it_has(
+    home: World, server: BotApiServer, ann: Person, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It waits in the inbox, and no turn is begun that would have to fail."""
     adapter = Telegram(home.coach, TOKEN, api=api(server), pace=FAST, webhook_url="https://coach.example.org", webhook_secret="s")
     async with couriers(home, [adapter]) as courier, serve_web(0, adapter.routes()) as port, httpx.AsyncClient(verify=False) as telegram:
         stage = Hooked(server, home, adapter, courier, f"http://127.0.0.1:{port}", telegram)
         await ann.says("/help")
         assert await stage.posts(server.updates[-1], "s") == 200
-        await asyncio.sleep(0)
         await adapter.start()
         assert "How this works" in (await ann.next_message()).text
         await adapter.stop()
         assert len(server.sent(ann)) == 1
+    gc.collect()  # a task whose failure nobody looked at complains when it is thrown away
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
 async def test_a_conversation_by_webhook(home: World, server: BotApiServer, ann: Person) -> None:
@@ -1199,22 +1201,25 @@ async def test_nothing_but_ids_is_logged(
             await ask(zoe, "/zone wordsofalearner")
             await zoe.says("wordsofalearner", chat=group)
             await ask(zoe, "@coach_test_bot wordsofalearner", chat=group)
-            for fault in ({"malformed": True}, {"cut": True}):
-                server.fault("sendMessage", **fault)
+            for cut in (False, True):
+                server.fault("sendMessage", cut=cut, malformed=not cut)
                 await zoe.says("/zone wordsofalearner")
                 await stage.retries()
                 await zoe.next_message()
                 await stage.courier.drained()
                 for _ in zoe.unread():
                     await zoe.next_message()
-            for status in (400, 403):
+            for number, status in enumerate((400, 403), 1):
                 server.fault("sendMessage", status=status, description=f"{status}: refused")
                 await zoe.says("/zone wordsofalearner")
+                await stage.owes("dead", number)
+            await stage.courier.drained()
             await ask(zoe, "/help wordsofalearner")
-            server.fault("getUpdates", skip=1, times=2, malformed=True)
+            await server.wait_for(lambda: server.bot.poll)
+            server.fault("getUpdates", times=2, malformed=True)
             await ask(zoe, "/zone wordsofalearner")
             await ask(zoe, "/zone wordsofalearner")
-            await server.wait_for(lambda: stage.adapter.connected)
+            await server.wait_for(lambda: stage.adapter.connected and server.bot.poll)
             server.emit(server.bot, "message", {"message_id": 1, "text": "wordsofalearner", "from": zoe.json})
             await server.wait_for(lambda: not stage.adapter.connected)
             server.bot.queue.clear()
@@ -1298,9 +1303,4 @@ async def test_a_process_with_a_wrong_token_says_so_in_a_sentence(database: Path
         _, err = await asyncio.wait_for(started.communicate(), 20)
 
     assert started.returncode == 1
-    first, *rest = err.decode().splitlines()
-    assert first == "coach: Telegram refuses COACH_TELEGRAM_TOKEN: ask @BotFather for the right one"
-    assert not [line for line in rest if wrong.split(":")[1] in line or line.startswith("coach:")]
-    if any("apscheduler" in line for line in rest):
-        pytest.xfail("bot/clock.py: a tick that the end of the process cancels is written out as a traceback")
-    assert rest == []
+    assert err.decode() == "coach: Telegram refuses COACH_TELEGRAM_TOKEN: ask @BotFather for the right one\n"

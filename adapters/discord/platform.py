@@ -1,0 +1,370 @@
+"""The adapter itself: what arrives is committed, acknowledged and handled; what the coach says is handed to the sender."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import discord
+from aiohttp import web
+
+from adapters.discord import drawing
+from adapters.discord.commands import being_typed, definitions, fingerprint, spoken
+from adapters.discord.connection import FAULTS, FIRST_PAUSE, Connection, log
+from adapters.discord.keeping import TOKEN_LIFE, Inbox, Notes, Way, Ways
+from adapters.discord.sending import HOOK, Sender, sentence
+from adapters.ordered import Ordered
+from bot import Address, Coach, Message, Pace, Reply
+from bot.errors import SendError, SettingsError, StoreError
+
+PLATFORM = "discord"
+
+COMMIT = 1.5
+"""Seconds for committing an interaction before it is acknowledged all the same: Discord waits 3."""
+
+ACKNOWLEDGE = 2.5
+"""Seconds for acknowledging one."""
+
+SWEEP = 20.0
+"""Private chats a second that are read after coming back."""
+
+AT_ONCE, SUGGESTIONS, FORM = 4, 8, 9
+
+STALE = "That button is from an earlier version of me. /help shows what I understand."
+NOT_KEPT = "I can't keep what you said at the moment. Please try again in a minute."
+
+
+class Discord:
+    """`bot.ports.Adapter` for one Discord bot. `start`, then `run` until `stop`.
+
+    api: the base of the REST routes, or "" for Discord's; the gateway is what it says. cache: a folder for what may be lost.
+    heartbeat_timeout: seconds of silence after which a connection is given up. identify_pause: seconds between two sign-ins.
+    """
+
+    platform = PLATFORM
+
+    def __init__(
+        self,
+        coach: Coach,
+        token: str,
+        *,
+        api: str = "",
+        cache: Path | None = None,
+        pace: Pace | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        heartbeat_timeout: float = 60.0,
+        identify_pause: float = 5.0,
+    ) -> None:
+        if not re.fullmatch(r"[\x21-\x7e]+", token):
+            raise SettingsError("COACH_DISCORD_TOKEN is not a token: it has no spaces or line ends")
+        self.pace = pace or Pace(per_second=40, per_chat=1.0, burst=4, in_flight=16)
+        self._coach = coach
+        self._cache = cache
+        self._now = now
+        self._connection = Connection(
+            self, token, self._prepare, api=api, heartbeat_timeout=heartbeat_timeout, identify_pause=identify_pause
+        )
+        self._inbox = Inbox(coach, PLATFORM)
+        self._ways = Ways(now)
+        self._sender = Sender(self._connection, self._ways, self._inbox)
+        self._intake = Ordered()
+        self._turns = Ordered()
+        self._unread: set[str] = set()
+        self._sweeping: asyncio.Task[None] | None = None
+        self._known = 0
+        self._ready = False
+
+    @property
+    def connected(self) -> bool:
+        """Whether Discord is being listened to."""
+        return bool(self._connection.shards) and not self._connection.stopping.is_set()
+
+    # ------------------------------------------------------------------------------------------ life
+
+    async def start(self) -> None:
+        """Signs in and registers the commands. Raises SettingsError where Discord refuses the token; waits while it is away."""
+        await self._connection.open()
+        if self._connection.stopping.is_set():
+            return
+        self._ready = True
+        for key, raw in await self._coach.waiting(PLATFORM):
+            self._resume(key, json.loads(raw))
+
+    async def run(self) -> None:
+        """Listens until `stop`. Raises SettingsError where Discord refuses the token or the intents."""
+        await self._connection.listen()
+
+    async def stop(self) -> None:
+        """Takes no more, finishes the turns and the messages in hand and says goodbye."""
+        self._connection.stopping.set()
+        self._ready = False
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        await self._intake.finished(timeout=5)
+        await self._turns.finished(timeout=15)
+        await self._sender.close()
+        await self._connection.close()
+        await self._sender.notes.close()
+
+    def routes(self) -> list[web.RouteDef]:
+        """What the web server of this process answers for Discord: nothing."""
+        return []
+
+    async def _prepare(self) -> None:
+        """Finds what was noted for this application, and tells Discord the commands where it was told others last."""
+        application = self._connection.application
+        if self._known != application:
+            self._known = application
+            self._sender.notes = Notes(self._cache / f"discord-{application}.json" if self._cache else None)
+        notes, commands = self._sender.notes, definitions()
+        if notes.commands == fingerprint(commands):
+            return
+        try:
+            await self._connection.call("PUT", "/applications/{application_id}/commands", commands, application_id=application)
+        except (*FAULTS, SendError) as error:
+            log.warning("commands not registered", kind=type(error).__name__)
+            return
+        notes.commands = fingerprint(commands)
+        notes.save_soon()
+
+    # ------------------------------------------------------------------------------------------ what came while we were away
+
+    def on_session(self) -> None:
+        """What was written in private before this session began is read from the chats themselves."""
+        self._unread = set(self._sender.notes.chats)
+        if self._sweeping is None or self._sweeping.done():
+            self._sweeping = asyncio.create_task(self._sweep())
+
+    async def _sweep(self) -> None:
+        """Reads every chat that we know, the latest first."""
+        while self._unread:
+            user = next((user for user in reversed(self._sender.notes.chats) if user in self._unread), None)
+            if user is None:
+                return
+            await asyncio.wait([self._intake.submit(user, lambda user=user: self._read_back(user))])  # type: ignore[misc]
+            await self._connection.rest(1 / SWEEP)
+
+    async def _read_back(self, user: str) -> None:
+        """Takes what this person wrote since we last read their chat, before anything newer of theirs is taken."""
+        pause = FIRST_PAUSE
+        while user in self._unread and not self._connection.stopping.is_set():
+            channel, last = self._sender.notes.chats.get(user, (0, 0))
+            place = self._connection.chat(channel)
+            try:
+                if place is not None and channel:
+                    async for message in place.history(limit=None, after=discord.Object(last), oldest_first=True):
+                        if str(message.author.id) == user:
+                            await self._take(message)
+                    self._unread.discard(user)
+                    return
+            except (discord.Forbidden, discord.NotFound) as error:
+                log.info("chat not to be read", user=user, code=error.code)
+                self._unread.discard(user)
+                return
+            except FAULTS as error:
+                log.warning("chat not read", user=user, kind=type(error).__name__)
+            pause = await self._connection.rest(pause)
+
+    # ------------------------------------------------------------------------------------------ private messages
+
+    def on_message(self, message: discord.Message) -> None:
+        """Something written to us; what is written in servers is none of our business."""
+        if message.guild is not None or message.author.bot or message.type not in (discord.MessageType.default, discord.MessageType.reply):
+            return
+        user = str(message.author.id)
+
+        async def arrive() -> None:
+            await self._read_back(user)
+            await self._take(message)
+
+        self._intake.submit(user, arrive)
+
+    async def _take(self, message: discord.Message) -> None:
+        """Commits a private message and begins its turn; waits while the database is away."""
+        user, key = str(message.author.id), str(message.id)
+        said = {"user": user, "text": message.content, "other": "" if message.content else _other(message), "private": True}
+        pause = FIRST_PAUSE
+        while not self._connection.stopping.is_set():
+            try:
+                fresh = await self._inbox.keep(key, json.dumps(said))
+            except StoreError as error:
+                log.warning("message not kept", message=key, reason=str(error))
+                pause = await self._connection.rest(pause)
+                continue
+            self._sender.notes.seen(user, message.channel.id, message.id)
+            if fresh:
+                self._submit(key, said)
+            return
+        # Stopped before it was kept: it is read from the chat after the next start.
+
+    # ------------------------------------------------------------------------------------------ interactions
+
+    async def on_interaction(self, interaction: discord.Interaction[Any]) -> None:
+        """A command, a button, the form, or a field that is being typed."""
+        data: Any = interaction.data or {}
+        kind = interaction.type
+        if kind is discord.InteractionType.autocomplete:
+            suggested, typed = being_typed(data)
+            found = self._coach.suggest(suggested, typed)[:25] if suggested else []
+            choices = [{"name": one.label[:100], "value": one.text} for one in found]
+            await self._respond(interaction, SUGGESTIONS, {"choices": choices})
+        elif kind is discord.InteractionType.application_command:
+            await self._hear(interaction, spoken(data))
+        elif kind is discord.InteractionType.modal_submit:
+            await self._hear(interaction, drawing.filled_in(data.get("components") or ()))
+        elif data.get("custom_id") == drawing.REPLY:
+            await self._respond(interaction, FORM, drawing.form())
+        elif (text := drawing.said_by(str(data.get("custom_id", "")))) is not None:
+            await self._hear(interaction, text)
+        else:
+            await self._respond(interaction, AT_ONCE, sentence(STALE))
+
+    async def _hear(self, interaction: discord.Interaction[Any], text: str) -> None:
+        """Commits what was said, acknowledges it, and begins its turn."""
+        key, user = str(interaction.id), str(interaction.user.id)
+        private = interaction.context.dm_channel
+        # A button in private is answered by an ordinary message; everywhere else the acknowledgement becomes the answer.
+        thinking = not private or interaction.type is not discord.InteractionType.component
+        said: dict[str, Any] = {"user": user, "text": text, "private": private, "language": str(interaction.locale)}
+        if thinking:
+            said["token"] = interaction.token
+        keeping = asyncio.ensure_future(self._inbox.keep(key, json.dumps(said)))
+        await asyncio.wait([keeping], timeout=COMMIT)
+        try:
+            if keeping.done() and not keeping.result():
+                return  # the platform repeats itself
+            await self._acknowledge(interaction, thinking, hidden=not private)
+            if not await keeping:
+                return
+        except StoreError as error:
+            log.warning("interaction not kept", interaction=key, reason=str(error))
+            await self._apologise(interaction)
+            return
+        self._open_way(key, said, self._now() + TOKEN_LIFE)
+        self._submit(key, said)
+
+    async def _acknowledge(self, interaction: discord.Interaction[Any], thinking: bool, *, hidden: bool) -> None:
+        """Tells Discord in time that we are at it. Where that fails the answer goes to the private chat."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ACKNOWLEDGE):
+                for _ in range(2):  # once more where nobody can say whether the first one arrived
+                    try:
+                        # Not by our own request: the library lets these pass while everything else waits for a global limit.
+                        await interaction.response.defer(thinking=thinking, ephemeral=hidden)
+                        return
+                    except discord.HTTPException as error:
+                        log.info("not acknowledged", interaction=str(interaction.id), code=error.code)
+                        return
+                    except TypeError:  # taken, with an answer that the library can't read
+                        return
+                    except (aiohttp.ClientError, OSError, ValueError):
+                        continue
+
+    async def _apologise(self, interaction: discord.Interaction[Any]) -> None:
+        """Says that nothing could be kept, in the answer itself."""
+        if not interaction.response.is_done():
+            await self._respond(interaction, AT_ONCE, sentence(NOT_KEPT))
+            return
+        with suppress(*FAULTS, SendError):
+            hook = {"webhook_id": self._connection.application, "webhook_token": interaction.token}
+            await self._connection.call("POST", HOOK, sentence(NOT_KEPT), **hook)
+
+    async def _respond(self, interaction: discord.Interaction[Any], kind: int, data: dict[str, Any]) -> None:
+        """The one answer that an interaction takes at once."""
+        path = "/interactions/{webhook_id}/{webhook_token}/callback"  # so named, each has a rate limit of its own
+        hook = {"webhook_id": interaction.id, "webhook_token": interaction.token}
+        try:
+            async with asyncio.timeout(ACKNOWLEDGE):
+                await self._connection.call("POST", path, {"type": kind, "data": data}, **hook)
+        except (*FAULTS, SendError) as error:
+            log.info("not answered", interaction=str(interaction.id), kind=type(error).__name__)
+
+    # ------------------------------------------------------------------------------------------ turns
+
+    def _resume(self, key: str, said: dict[str, Any]) -> None:
+        """What an earlier run took and did not finish."""
+        if said.get("shut"):
+            self._sender.shut.add(said["user"])
+            return
+        self._open_way(key, said, discord.utils.snowflake_time(int(key)) + TOKEN_LIFE)
+        self._submit(key, said)
+
+    def _open_way(self, key: str, said: dict[str, Any], until: datetime) -> None:
+        if said.get("token"):
+            self._ways.open(key, Way(said["user"], said["token"], not said["private"], until))
+
+    def _submit(self, key: str, said: dict[str, Any]) -> None:
+        """Begins a turn; before the start and after the stop it waits in the inbox."""
+        if self._ready:
+            self._turns.submit(said["user"], lambda: self._turn(key, said))
+
+    async def _turn(self, key: str, said: dict[str, Any]) -> None:
+        address = Address(PLATFORM, said["user"], said["user"])
+        try:
+            for attempt in range(5):
+                try:
+                    message = await self._built(key, address, said)
+                    async with self._typing(message):
+                        await self._coach.handle(message)
+                    return
+                except StoreError as error:
+                    log.warning("turn not kept", message=key, reason=str(error))
+                    await self._connection.rest(0.2 * 2**attempt)
+        except Exception as error:
+            log.error("turn failed", message=key, kind=type(error).__name__)
+            with suppress(StoreError):
+                await self._coach.apologise(address, key)
+
+    async def _built(self, key: str, address: Address, said: dict[str, Any]) -> Message:
+        text = said["text"]
+        # In a server nobody reads along either, but whoever first tries a command there has not asked for private messages.
+        private = said["private"] or text.startswith("/start") or await self._coach.knows(address)
+        return Message(
+            key=key, address=address, text=text, at=discord.utils.snowflake_time(int(key)), private=private,
+            other=said.get("other", ""), language=said.get("language", ""),
+        )  # fmt: skip
+
+    @asynccontextmanager
+    async def _typing(self, message: Message) -> AsyncIterator[None]:
+        """Shows in the private chat that the coach is typing for as long as a written reply is being thought about."""
+        channel = self._sender.notes.channel(message.address.user)
+        if message.text.startswith("/") or not message.text or channel is None or self._ways.at(message.key) is not None:
+            yield
+            return
+
+        async def show() -> None:
+            while True:
+                with suppress(*FAULTS, SendError):
+                    await self._connection.call("POST", "/channels/{channel_id}/typing", channel_id=channel)
+                await asyncio.sleep(8)
+
+        showing = asyncio.create_task(show())
+        try:
+            yield
+        finally:
+            showing.cancel()
+            with suppress(asyncio.CancelledError):
+                await showing
+
+    # ------------------------------------------------------------------------------------------ sending
+
+    async def send(self, address: Address, reply: Reply, key: str) -> str:
+        """Sends every page of a reply; the buttons stand under the last."""
+        return await self._sender.send(address.user, reply, key)
+
+
+def _other(message: discord.Message) -> str:
+    """What came instead of text, as people call it."""
+    if message.stickers:
+        return "sticker"
+    if not message.attachments:
+        return "message of this kind"
+    kind = (message.attachments[0].content_type or "").partition("/")[0]
+    return {"image": "photo", "video": "video", "audio": "voice note" if message.flags.voice else "sound file"}.get(kind, "file")

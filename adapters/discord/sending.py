@@ -1,0 +1,167 @@
+"""Sending: into the interaction that is answered, as long as its token lives, and into the private chat otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from contextlib import suppress
+from typing import Any
+
+import discord
+
+from adapters.discord import drawing
+from adapters.discord.connection import FAULTS, NO_TOKEN, Connection, faults_as
+from adapters.discord.keeping import Inbox, Notes, Way, Ways
+from bot import Choice, Reply, Span
+from bot.errors import AddressGone, SendError, SendLater, SendRefused, SendUnclear, StoreError
+
+HIDDEN, NO_PREVIEW = 1 << 6, 1 << 2
+
+GONE = {50007, 50278, 10013, 50033}
+"""Codes for: closed to us, nobody in common any more, no such person."""
+
+UNKNOWN_CHANNEL = 10003
+HOOK = "/webhooks/{webhook_id}/{webhook_token}"
+"""Where an interaction is answered. So named, each has a rate limit of its own in the library."""
+
+CLOSED = (
+    "I can't write to you in private, so your daily question rests. To open your direct messages: press the name of this server, "
+    "then Privacy Settings, and switch on Direct Messages. After that any command of mine begins it again."
+)
+
+
+class Sender:
+    """Carries replies out. `ways` are the interactions that may be answered, `notes` the private chats that are known."""
+
+    def __init__(self, connection: Connection, ways: Ways, inbox: Inbox) -> None:
+        self.notes = Notes(None)
+        self.shut: set[str] = set()
+        """Whose private messages are closed to us, and who was not told yet."""
+        self._connection = connection
+        self._ways = ways
+        self._inbox = inbox
+        self._half_sent: dict[str, int] = {}
+        self._sending: set[asyncio.Task[Any] | None] = set()
+        self._closed = False
+
+    async def send(self, user: str, reply: Reply, key: str) -> str:
+        """Sends every page of a reply; the buttons stand under the last."""
+        if self._closed:
+            raise SendLater("this process is stopping")
+        task = asyncio.current_task()
+        self._sending.add(task)
+        try:
+            return await self._pages(user, reply, key)
+        finally:
+            self._sending.discard(task)
+
+    async def close(self) -> None:
+        """Sends nothing new, and waits for what is under way: cut off, it would come a second time after the restart."""
+        self._closed = True
+        if self._sending:
+            await asyncio.wait({task for task in self._sending if task is not None}, timeout=10)
+
+    async def _pages(self, user: str, reply: Reply, key: str) -> str:
+        cut = drawing.drawn(reply.spans)
+        message = ""
+        for number, text in enumerate(cut):
+            if number >= self._half_sent.get(key, 0):
+                message = await self._page(user, key, number, text, reply.choices if number == len(cut) - 1 else ())
+                self._half_sent[key] = number + 1
+        self._half_sent.pop(key, None)
+        if user in self.shut:
+            await self._tell_closed(user)
+        return message
+
+    async def _page(self, user: str, key: str, number: int, text: str, choices: tuple[tuple[Choice, ...], ...]) -> str:
+        way = self._ways.to(key)
+        if way is not None:
+            try:
+                sent = await self._by_token(way, (key, number), message(text, drawing.buttons(choices, reply=way.hidden)))
+                if sent is not None:
+                    return sent
+            except discord.HTTPException as error:
+                if error.code not in NO_TOKEN:
+                    raise SendRefused(f"{error.status} {error.code}") from error
+                self._ways.close(way)
+        return await self._by_chat(user, f"{key}:{number}", message(text, drawing.buttons(choices, reply=False)))
+
+    async def _by_token(self, way: Way, which: tuple[str, int], body: dict[str, Any]) -> str | None:
+        """Answers the interaction; None where this page belongs into the private chat. Refusals pass as they come."""
+        if way.first in (None, which):
+            way.first = which
+            with faults_as(SendLater):  # the same change twice is one change
+                sent = await self._connection.call("PATCH", f"{HOOK}/messages/@original", body, **self._hook(way))
+            way.done = True
+        elif way.hidden:
+            with faults_as(SendUnclear):
+                sent = await self._connection.call("POST", HOOK, {**body, "flags": body["flags"] | HIDDEN}, **self._hook(way))
+        else:
+            return None
+        return str(sent["id"])
+
+    async def _by_chat(self, user: str, key: str, body: dict[str, Any]) -> str:
+        """Writes to somebody in private. The nonce makes a repetition of the same page one message."""
+        nonce = hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
+        try:
+            with faults_as(SendLater):
+                channel = await self._chat(user)
+                once = {**body, "nonce": nonce, "enforce_nonce": True}
+                sent = await self._connection.call("POST", "/channels/{channel_id}/messages", once, channel_id=channel)
+        except discord.HTTPException as error:
+            if error.code in GONE:
+                await self._shut_out(user)
+                raise AddressGone("private messages are closed to us") from error
+            if error.code == UNKNOWN_CHANNEL:
+                self.notes.forget(user)
+                raise SendLater("the chat is another one now") from error
+            raise SendRefused(f"{error.status} {error.code}") from error
+        self.notes.wrote(user, channel, int(sent["id"]))
+        if user in self.shut:  # they opened before they were told
+            await self._told(user)
+        return str(sent["id"])
+
+    async def _chat(self, user: str) -> int:
+        """The private channel with this person."""
+        known = self.notes.channel(user)
+        if known is None:
+            opened = await self._connection.call("POST", "/users/@me/channels", {"recipient_id": user})
+            known = int(opened["id"])
+        return known
+
+    def _hook(self, way: Way) -> dict[str, Any]:
+        return {"webhook_id": self._connection.application, "webhook_token": way.token}
+
+    # ------------------------------------------------------------------------------------------ those who are closed to us
+
+    async def _shut_out(self, user: str) -> None:
+        """Somebody's private messages are closed: they are told so once, in a server, now or when they next use us there."""
+        with suppress(StoreError):
+            # Kept like an arrival, it survives a restart; done, it is remembered for a while and not said again.
+            if await self._inbox.keep(f"shut-{user}", json.dumps({"user": user, "shut": True})):
+                self.shut.add(user)
+        if user in self.shut:
+            await self._tell_closed(user)
+
+    async def _tell_closed(self, user: str) -> None:
+        way = self._ways.last(user)
+        if way is not None:
+            with suppress(*FAULTS, SendError):
+                await self._connection.call("POST", HOOK, sentence(CLOSED), **self._hook(way))
+                await self._told(user)
+
+    async def _told(self, user: str) -> None:
+        self.shut.discard(user)
+        with suppress(StoreError):
+            await self._inbox.drop(f"shut-{user}")
+
+
+def message(text: str, components: list[dict[str, Any]] | None = None, *, flags: int = 0) -> dict[str, Any]:
+    """The body of a message that calls nobody and previews nothing."""
+    return {"content": text, "components": components or [], "allowed_mentions": {"parse": []}, "flags": flags | NO_PREVIEW}
+
+
+def sentence(text: str) -> dict[str, Any]:
+    """A sentence of our own, for one person's eyes."""
+    return message(drawing.markdown((Span(text),)), flags=HIDDEN)

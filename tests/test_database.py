@@ -1,0 +1,324 @@
+"""What the coach remembers: on real SQLite, with everything that can go wrong between two writers."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+from sqlmodel import SQLModel
+
+from bot.database import KEEP_DONE, LEASE, Database
+from bot.errors import StoreBusy, StoreError, StoreTooNew
+from bot.messages import Address, say
+from bot.model import Asked, Attempt, Changes, Fate, Finding, Grade, Learner, Mistaken, Occasion, Practised, Verdict
+from bot.outbox import Lane, Owed
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+ANN = Address("paper", "ann", "ann")
+LEARNER = Learner("l1", NOW, ANN, zone="Europe/Berlin", minute=540, tracks=frozenset({"ml", "production"}), level=4)
+ASKED = Asked("q1", "l1", "precision", Occasion.DAILY, NOW)
+GRADE = Grade(
+    71,
+    (Verdict("definition", Finding.COVERED, "ja “so”", 0, 7, 1.0), Verdict("limit", Finding.MISSING)),
+    (Mistaken("swapped", "ja", 0, 2),),
+    "plain 1",
+)
+ATTEMPT = Attempt("a1", "l1", "q1", "precision", "", "ja “so” 🙂", NOW, 1, GRADE)
+TURN = Changes(LEARNER, (replace(ASKED, fate=Fate.ANSWERED),), ATTEMPT, Practised(NOW, "Europe/Berlin"))
+
+
+def _owed(key: str, address: Address = ANN, *, lane: Lane = Lane.REPLY) -> Owed:
+    return Owed(key, address, lane, "reply", say("hello"), "l1")
+
+
+@pytest.fixture
+async def store(database: Path) -> AsyncIterator[Database]:
+    opened = await Database.open(f"sqlite:///{database}")
+    yield opened
+    await opened.close()
+
+
+def _count(file: Path) -> dict[str, int]:
+    with sqlite3.connect(file) as connection:
+        names = ("learner", "address", "asked", "attempt", "practised", "inbox", "outbox")
+        return {name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names}
+
+
+# ---------------------------------------------------------------------------------------------- one turn, one transaction
+
+
+async def test_a_turn_comes_back_as_it_was_written(store: Database) -> None:
+    assert await store.record("m1", ANN, TURN, [_owed("r1")], NOW)
+
+    memory = await store.recall(ANN)
+    assert memory.learner == LEARNER
+    assert memory.open is None
+    assert [(one.question, one.score) for one in memory.past] == [("precision", 71)]
+    assert memory.asked_lately == (("precision", NOW),)
+    assert memory.practised == (Practised(NOW, "Europe/Berlin"),)
+    assert await store.attempt("l1", "a1") == ATTEMPT
+    assert await store.last_attempt("l1") == ATTEMPT
+    assert await store.recall_learner("l1") == memory
+    (owed,) = await store.claim(["paper"], NOW, 10)
+    assert (owed.key, owed.reply, owed.learner, owed.tries) == ("r1", say("hello"), "l1", 1)
+
+
+async def test_one_learner_sees_nothing_of_another(store: Database) -> None:
+    await store.record("m1", ANN, TURN, [], NOW)
+
+    assert await store.attempt("l2", "a1") is None
+    assert await store.asked("l2", "q1") is None
+    assert (await store.recall(Address("paper", "bob", "bob"))).learner is None
+    assert (await store.recall(Address("other", "ann", "ann"))).learner is None
+
+
+async def test_a_turn_that_fails_in_the_middle_leaves_nothing(store: Database, database: Path) -> None:
+    """Its attempt refers to a question that was never asked: everything else of the turn is gone too."""
+    with pytest.raises(StoreError, match="refused a row"):
+        await store.record("m1", ANN, replace(TURN, asked=()), [_owed("r1")], NOW)
+
+    assert set(_count(database).values()) == {0}
+    assert await store.record("m1", ANN, TURN, [_owed("r1")], NOW)
+
+
+async def test_two_answers_under_one_key_are_refused_whole(store: Database, database: Path) -> None:
+    await store.record("m1", ANN, Changes(LEARNER), [_owed("r1")], NOW)
+
+    with pytest.raises(StoreError, match="refused a row"):
+        await store.record("m2", ANN, Changes(replace(LEARNER, level=1)), [_owed("r1")], NOW)
+
+    assert (await store.recall(ANN)).learner == LEARNER
+    assert not await store.done("paper", "m2")
+
+
+async def test_the_same_message_twice_is_recorded_once(store: Database, database: Path) -> None:
+    assert await store.record("m1", ANN, TURN, [_owed("r1")], NOW)
+    assert not await store.record("m1", ANN, Changes(replace(LEARNER, level=1)), [_owed("r2")], NOW)
+
+    assert _count(database) == {"learner": 1, "address": 1, "asked": 1, "attempt": 1, "practised": 1, "inbox": 1, "outbox": 1}
+    assert (await store.recall(ANN)).learner == LEARNER
+    assert await store.done("paper", "m1")
+    assert not await store.done("other", "m1")
+
+
+async def test_many_tasks_write_at_once_and_each_key_counts_once(store: Database, database: Path) -> None:
+    async def turn(number: int) -> bool:
+        person = Address("paper", f"p{number % 10}", f"p{number % 10}")
+        learner = replace(LEARNER, id=f"l{number % 10}", home=person)
+        return await store.record(f"m{number % 40}", person, Changes(learner), [_owed(f"r{number}", person)], NOW)
+
+    recorded = await asyncio.gather(*(turn(number) for number in range(80)))
+
+    assert sum(recorded) == 40
+    assert _count(database)["inbox"] == _count(database)["outbox"] == 40
+    assert _count(database)["learner"] == 10
+
+
+async def test_a_caller_that_is_cancelled_leaves_a_whole_transaction_and_a_store_that_closes(database: Path) -> None:
+    """However soon it is cancelled, what it wrote is all there or not at all, and closing does not hang."""
+    for number in range(25):
+        store = await Database.open(f"sqlite:///{database}")
+        turn = asyncio.create_task(store.record(f"m{number}", ANN, Changes(LEARNER), [_owed(f"r{number}")], NOW))
+        await asyncio.sleep(number * 0.0004)
+        turn.cancel()
+        await asyncio.wait([turn])
+        async with asyncio.timeout(10):
+            await store.close()
+
+    assert _count(database)["inbox"] == _count(database)["outbox"]
+
+
+# ---------------------------------------------------------------------------------------------- the inbox
+
+
+async def test_updates_are_kept_until_they_are_done(store: Database) -> None:
+    assert await store.take("paper", [("1", "one"), ("2", "two")], NOW) == ["1", "2"]
+    assert await store.take("paper", [("2", "two"), ("3", "three")], NOW) == ["3"]
+    assert await store.take("other", [("1", "uno")], NOW) == ["1"]
+    assert await store.waiting("paper") == [("1", "one"), ("2", "two"), ("3", "three")]
+
+    await store.record("2", ANN, Changes(LEARNER), [], NOW)
+    await store.drop("paper", "1")
+    await store.drop("paper", "1")
+
+    assert await store.waiting("paper") == [("3", "three")]
+    assert await store.done("paper", "1")
+    assert not await store.done("paper", "3")
+    assert await store.waiting("other") == [("1", "uno")]
+
+
+async def test_what_was_in_an_update_is_forgotten_when_it_is_done(store: Database, database: Path) -> None:
+    await store.take("paper", [("1", "my private words"), ("2", "more of them")], NOW)
+    await store.record("1", ANN, Changes(LEARNER), [], NOW)
+    await store.drop("paper", "2")
+
+    with sqlite3.connect(database) as connection:
+        assert connection.execute("SELECT raw FROM inbox").fetchall() == [("",), ("",)]
+
+
+async def test_tidying_forgets_what_nobody_asks_about_and_keeps_what_waits(store: Database, database: Path) -> None:
+    await store.take("paper", [("1", "one"), ("2", "two")], NOW)
+    await store.record("1", ANN, TURN, [_owed("r1"), _owed("r2")], NOW)
+    (owed,) = await store.claim(["paper"], NOW, 1)
+    await store.settle(owed, "sent", NOW, message="77")
+
+    await store.tidy(NOW + KEEP_DONE - timedelta(hours=1))
+    assert _count(database)["outbox"] == _count(database)["inbox"] == 2
+    await store.tidy(NOW + KEEP_DONE + timedelta(hours=1))
+    assert _count(database)["outbox"] == _count(database)["inbox"] == 1
+    assert _count(database)["attempt"] == 1
+
+
+# ---------------------------------------------------------------------------------------------- the outbox
+
+
+async def test_one_message_a_chat_is_claimed_at_a_time_replies_first(store: Database) -> None:
+    bob, cat = Address("paper", "bob", "bob"), Address("paper", "cat", "cat")
+    owed = [_owed("d1", bob, lane=Lane.BULK), _owed("r1"), _owed("r2"), _owed("r3", cat), _owed("r4", cat)]
+    await store.record("m1", ANN, Changes(LEARNER), owed, NOW)
+
+    assert [one.key for one in await store.claim(["paper"], NOW, 10)] == ["r1", "r3", "d1"]
+    assert await store.claim(["paper"], NOW, 10) == []
+    await store.settle(_owed("r1"), "sent", NOW)
+    assert [one.key for one in await store.claim(["paper"], NOW, 10)] == ["r2"]
+    assert await store.claim(["other"], NOW, 10) == []
+
+
+async def test_what_is_being_sent_is_taken_over_when_its_lease_runs_out_unless_it_is_held(store: Database) -> None:
+    await store.record("m1", ANN, Changes(LEARNER), [_owed("r1")], NOW)
+    await store.claim(["paper"], NOW, 10)
+    later = NOW + LEASE + timedelta(seconds=1)
+
+    assert await store.claim(["paper"], NOW + LEASE - timedelta(seconds=1), 10) == []
+    assert await store.claim(["paper"], later, 10, ["r1"]) == []
+    (again,) = await store.claim(["paper"], later, 10)
+    assert (again.tries, again.unsure) == (2, True)
+
+
+async def test_a_message_that_is_put_back_has_not_been_tried(store: Database) -> None:
+    await store.record("m1", ANN, Changes(LEARNER), [_owed("r1")], NOW)
+    for minute in range(9):
+        (owed,) = await store.claim(["paper"], NOW + timedelta(minutes=minute), 10)
+        assert (owed.tries, owed.unsure) == (1, False)
+        await store.put_back(owed, NOW + timedelta(minutes=minute, seconds=50))
+        assert await store.claim(["paper"], NOW + timedelta(minutes=minute, seconds=40), 10) == []
+
+
+async def test_a_group_that_threw_the_coach_out_does_not_end_a_learners_daily_question(store: Database) -> None:
+    due = NOW + timedelta(hours=20)
+    group = Address("paper", "ann", "the-group")
+    await store.record("m1", ANN, Changes(replace(LEARNER, next_due_at=due)), [_owed("r1"), _owed("g1", group)], NOW)
+
+    await store.unreachable(group, NOW)
+    assert (await store.recall_learner("l1")).learner == replace(LEARNER, next_due_at=due)
+    assert [one.key for one in await store.claim(["paper"], NOW, 10)] == ["r1"]
+
+    await store.unreachable(ANN, NOW)
+    assert (await store.recall_learner("l1")).learner == replace(LEARNER, reachable=False)
+
+
+async def test_a_daily_question_is_owed_once_a_local_day(store: Database, database: Path) -> None:
+    due = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
+    await store.record("m1", ANN, Changes(replace(LEARNER, next_due_at=due)), [], NOW)
+
+    assert await store.claim_due(["paper"], due - timedelta(seconds=1), 50) == 0
+    assert await store.claim_due(["other"], due, 50) == 0
+    assert await store.claim_due(["paper"], due, 50) == 1
+    assert await store.claim_due(["paper"], due, 50) == 0
+    memory = await store.recall(ANN)
+    assert memory.learner is not None
+    assert memory.learner.next_due_at == due + timedelta(days=1)
+
+    # Somebody moves the time back by hand: the day's key is there already.
+    await store.record("m2", ANN, Changes(replace(memory.learner, next_due_at=due)), [], NOW)
+    assert await store.claim_due(["paper"], due + timedelta(minutes=1), 50) == 1
+    assert _count(database)["outbox"] == 1
+
+
+# ---------------------------------------------------------------------------------------------- the database itself
+
+
+async def test_what_is_written_survives_a_power_cut(store: Database) -> None:
+    """Every connection writes ahead, waits for the disk, and checks what refers to what."""
+    async with store._engine.connect() as connection:
+        found = {name: (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar() for name in
+                 ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")}  # fmt: skip
+
+    assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000}
+
+
+async def test_another_process_that_writes_is_waited_for_and_then_told(database: Path) -> None:
+    """A short wait is not noticed; a long one is StoreBusy, and nothing is half written."""
+    store = await Database.open(f"sqlite:///{database}")
+    async with store._engine.connect() as connection:
+        await connection.exec_driver_sql("PRAGMA busy_timeout = 300")
+    other = sqlite3.connect(database, isolation_level=None)
+    try:
+        other.execute("BEGIN IMMEDIATE")
+        waiting = asyncio.create_task(store.record("m1", ANN, Changes(LEARNER), [], NOW))
+        await asyncio.sleep(0.05)
+        assert (await store.recall(ANN)).learner is None  # reading goes on
+        other.execute("COMMIT")
+        assert await waiting
+
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreBusy):
+            await asyncio.gather(*(store.record(f"n{number}", ANN, Changes(LEARNER), [], NOW) for number in range(3)))
+        other.execute("ROLLBACK")
+        assert await store.record("m3", ANN, Changes(LEARNER), [], NOW)
+    finally:
+        other.close()
+        await store.close()
+
+
+async def test_the_migrations_lead_to_exactly_the_schema_that_the_code_uses(database: Path) -> None:
+    await (await Database.open(f"sqlite:///{database}")).close()
+
+    engine = create_engine(f"sqlite:///{database}")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, SQLModel.metadata) == []
+    engine.dispose()
+
+
+async def test_opening_again_changes_nothing(store: Database, database: Path) -> None:
+    await store.record("m1", ANN, TURN, [_owed("r1")], NOW)
+    await store.close()
+
+    again = await Database.open(f"sqlite:///{database}")
+    assert (await again.recall(ANN)).learner == LEARNER
+    await again.close()
+
+
+async def test_a_schema_of_a_later_version_is_refused(store: Database, database: Path) -> None:
+    await store.close()
+    with sqlite3.connect(database) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+
+    with pytest.raises(StoreTooNew, match="later version"):
+        await Database.open(f"sqlite:///{database}")
+
+
+async def test_days_and_instants_keep_their_values(store: Database) -> None:
+    odd = replace(LEARNER, paused_until=date.max, next_due_at=NOW.replace(microsecond=123456), minute=None, tracks=frozenset())
+    await store.record("m1", ANN, Changes(odd), [], NOW)
+
+    assert (await store.recall(ANN)).learner == odd
+
+
+async def test_a_reason_never_quotes_what_a_learner_wrote(store: Database) -> None:
+    """The words of a row that is refused stay out of the error, and so out of the log."""
+    with pytest.raises(StoreError) as caught:
+        await store.record("m1", ANN, replace(TURN, asked=(), attempt=replace(ATTEMPT, text="very private")), [], NOW)
+
+    assert "very private" not in str(caught.value)
+    assert "very private" not in repr(caught.value.__cause__)
+    assert "very private" not in str(caught.value.__cause__)
