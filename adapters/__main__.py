@@ -20,11 +20,14 @@ from bot.errors import CoachError, ContentError, SettingsError, StoreError
 if TYPE_CHECKING:
     from bot.coach import Coach
     from bot.config import Settings
-    from bot.content import Library, Question
-    from bot.grading.plain import PlainGrader
-    from bot.ports import Adapter, Store
+    from bot.content import Library, Rubric
+    from bot.grading import Judge
+    from bot.ports import Adapter, Grader, Store
 
 OK, FAILED, USAGE = 0, 1, 2
+
+REST = 1.5
+"""Seconds after the start in which nothing heavy is loaded: the first prompt comes first."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     ):
         one = commands.add_parser(name, help=text, description=text[:1].upper() + text[1:] + ".")
         one.set_defaults(run=action)
+        if name == "grade":
+            one.add_argument("--grader", choices=["reader", "plain"], default="reader", help="plain judges by words alone")
         if name == "check":
             one.add_argument("folder", nargs="?", type=Path, help="the packs; those that come with the coach by default")
     return parser
@@ -103,7 +108,7 @@ async def house(known: Settings) -> AsyncIterator[House]:
             stack.enter_context(_alone(file))
         store = await Database.open(known.database)
         stack.push_async_callback(store.close)
-        yield House(known, store, Coach(store, library, _grader()))
+        yield House(known, store, Coach(store, library, _graders(known, stack)))
 
 
 def _library(known: Settings) -> Library:
@@ -112,10 +117,32 @@ def _library(known: Settings) -> Library:
     return load(known.content or default_folder(), known.cache)
 
 
-def _grader() -> PlainGrader:
-    from bot.grading.plain import PlainGrader
+def _graders(known: Settings, stack: AsyncExitStack) -> Grader:
+    """The judge in a thread of its own, refined by a language model where one is configured."""
+    from bot.grading import OffLoop
+    from bot.grading.refined import RefinedGrader, refine
 
-    return PlainGrader()
+    judging = OffLoop(lambda: _grader(known))
+    stack.callback(judging.close)
+    asyncio.get_running_loop().call_later(REST, judging.begin)
+    grader = refine(judging, known)
+    if isinstance(grader, RefinedGrader):
+        stack.push_async_callback(grader.close)
+    return grader
+
+
+def _grader(known: Settings, name: str = "") -> Judge:
+    """The judge of that name, or the best that can be had; says so where that is not the one that comes with the coach."""
+    if name == "plain":
+        from bot.grading.plain import PlainGrader
+
+        return PlainGrader()
+    from bot.grading import offline
+
+    judge, reason = offline(known.cache)
+    if reason:
+        print(f"coach: {reason}", file=sys.stderr, flush=True)
+    return judge
 
 
 class _alone:
@@ -283,11 +310,12 @@ class _interrupted:
 
 def _check(options: argparse.Namespace) -> int:
     from bot.content import default_folder, read, whole
+    from bot.grading.plain import PlainGrader
     from bot.grading.proof import untrue
 
     library, problems = read(options.folder or default_folder())
     problems += whole(library)
-    problems += untrue(library, _grader())
+    problems += untrue(library, PlainGrader())
     for problem in problems:
         print(problem)
     required = library.syllabus.required
@@ -299,19 +327,19 @@ def _check(options: argparse.Namespace) -> int:
 def _grade(options: argparse.Namespace) -> int:
     from bot.config import settings
 
-    library = _library(settings())
-    grader = _grader()
+    known = settings()
+    library, grader = _library(known), _grader(known, options.grader)
     status = OK
     for number, line in enumerate(sys.stdin.buffer, 1):
         if not line.strip():
             continue
         try:
-            raw, question, answer = _asked_to_grade(line, library)
+            raw, rubric, answer = _asked_to_grade(line, library)
         except ValueError as error:
             print(f"coach: line {number}: {error}", file=sys.stderr, flush=True)
             status = FAILED
             continue
-        grade = grader.judge(question, answer)
+        grade = grader.judge(rubric, answer)
         verdicts = [{"point": one.point, "verdict": one.finding.value, "quote": one.quote} for one in grade.verdicts]
         result = {
             "id": raw.get("id"), "score": grade.score, "verdicts": verdicts,
@@ -322,13 +350,15 @@ def _grade(options: argparse.Namespace) -> int:
     return status
 
 
-def _asked_to_grade(line: bytes, library: Library) -> tuple[dict[str, Any], Question, str]:
+def _asked_to_grade(line: bytes, library: Library) -> tuple[dict[str, Any], Rubric, str]:
     """What a line asks for. Raises ValueError with a sentence that says what is wrong with it."""
     try:
         raw = json.loads(line)
     except (ValueError, RecursionError):
         raise ValueError("is not JSON") from None
-    if not isinstance(raw, dict) or not {"id", "question_id", "answer"} <= raw.keys() or not isinstance(raw["answer"], str):
+    if not isinstance(raw, dict) or "id" not in raw or not isinstance(raw.get("answer"), str):
+        raise ValueError("is not an object with id, question_id and answer")
+    if "question_id" not in raw:
         raise ValueError("is not an object with id, question_id and answer")
     if not isinstance(raw["question_id"], str) or raw["question_id"] not in library.questions:
         raise ValueError(f"there is no question {raw['question_id']!r:.60}")

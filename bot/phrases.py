@@ -9,7 +9,7 @@ from bot.commands import COMMANDS
 from bot.content import Followup, Library, Question, Rubric
 from bot.days import clock, zone_of
 from bot.messages import Choice, Reply, Span, bold, italic, markup, quote, say
-from bot.model import Asked, Attempt, Finding, Grade, Learner, Occasion, Verdict
+from bot.model import Asked, Attempt, Finding, Grade, Learner, Mistaken, Occasion, Verdict
 
 SIZES = ((130, 90, 400), (100, 70, 220), (70, 50, 130), (60, 40, 90))
 """Characters of a point, of the learner's words and of a correction, tried in this order until a grade fits a phone."""
@@ -24,6 +24,14 @@ MARKS = {
     Finding.CONTRADICTED: "❌",
     Finding.CANNOT_TELL: "❔",
 }
+
+NOTES = {
+    "cut": "Your reply was long: I read its first part only.",
+    "instructions": "What you wrote to the grader earns nothing, so I left it out.",
+    "keywords": "Terms alone earn nothing: say what you mean by them.",
+    "offline": "The language model could not be asked; this is my own grade.",
+}
+"""What is said of an unusual grade."""
 
 NEXT = Choice("Next question", "/next")
 LEVELS = {1: "Junior", 2: "Regular", 3: "Senior", 4: "Staff", 5: "Principal"}
@@ -199,7 +207,7 @@ def graded(attempt: Attempt, rubric: Rubric, title: str, *, deeper: bool) -> Rep
     if grade.score is None:
         return say(cannot_tell(grade)).with_choices(buttons)
     for sizes in SIZES:
-        reply = say(*_grade(grade, rubric, title, *sizes))
+        reply = say(*_grade(attempt, rubric, title, *sizes))
         if len(reply.text) <= GRADE_LIMIT:
             break
     return reply.with_choices(buttons)
@@ -208,40 +216,50 @@ def graded(attempt: Attempt, rubric: Rubric, title: str, *, deeper: bool) -> Rep
 Parts = list[str | Span | Iterable[Span]]
 
 
-def _grade(grade: Grade, rubric: Rubric, title: str, said: int, quoted: int, corrected: int) -> Parts:
+def _grade(attempt: Attempt, rubric: Rubric, title: str, said: int, quoted: int, corrected: int) -> Parts:
+    grade = attempt.grade
     parts: Parts = [bold(f"{grade.score}/100"), f" · {title}\n"]
     for point in rubric.points:
         verdict = grade.verdict(point.id)
         if verdict is not None:
-            parts += [f"\n{MARKS[verdict.finding]} ", markup(shorten(point.statement, said)), *_evidence(verdict, grade, rubric, quoted)]
-    wrong = _wrong(grade, rubric, quoted, corrected)
+            parts += [f"\n{MARKS[verdict.finding]} ", markup(shorten(point.statement, said)), *_evidence(verdict, attempt, rubric, quoted)]
+    wrong = _wrong(attempt, rubric, quoted, corrected)
     if wrong:
         parts += ["\n", *wrong]
     parts += ["\n\n", bold("Next time: "), *_advice(grade, rubric)]
-    if grade.note == "cut":
-        parts += ["\n\n", italic("Your reply was long: I read its first part only.")]
+    for note in grade.note.split():
+        if note in NOTES:
+            parts += ["\n\n", italic(NOTES[note])]
     return parts
 
 
-def _evidence(verdict: Verdict, grade: Grade, rubric: Rubric, quoted: int) -> Parts:
+def _evidence(verdict: Verdict, attempt: Attempt, rubric: Rubric, quoted: int) -> Parts:
     """The learner's words for one point; those that a correction quotes below are not shown twice."""
     lead = {Finding.COVERED: "", Finding.PARTLY: "partly: ", Finding.CONTRADICTED: "but you said "}.get(verdict.finding)
-    stated = {one.misconception for one in grade.misconceptions}
+    stated = {one.misconception for one in attempt.grade.misconceptions}
     if lead is None or (
         verdict.finding is Finding.CONTRADICTED and any(one.reverses == verdict.point and one.id in stated for one in rubric.misconceptions)
     ):
         return []
-    return ["\n      ", lead, quote(f"“{shorten(verdict.quote, quoted)}”"), " (with help)" if verdict.helped else ""]
+    return ["\n      ", lead, _own_words(attempt.text, verdict, quoted), " (with help)" if verdict.helped else ""]
 
 
-def _wrong(grade: Grade, rubric: Rubric, quoted: int, corrected: int) -> Parts:
+def _wrong(attempt: Attempt, rubric: Rubric, quoted: int, corrected: int) -> Parts:
     parts: Parts = []
-    for mistaken in grade.misconceptions:
+    for mistaken in attempt.grade.misconceptions:
         one = rubric.misconception(mistaken.misconception)
         if one is not None:
-            parts += ["\n❌ You said ", quote(f"“{shorten(mistaken.quote, quoted)}”")]
+            parts += ["\n❌ You said ", _own_words(attempt.text, mistaken, quoted)]
             parts += ["\n      ", markup(shorten(one.correction, corrected))]
     return parts
+
+
+def _own_words(text: str, place: Verdict | Mistaken, quoted: int) -> Span:
+    """The quote as it is shown: with the bracket that closes one in it, where it stands just behind."""
+    words = place.quote
+    if place.end is not None and words.count("(") > words.count(")") and text[place.end : place.end + 1] == ")":
+        words += ")"
+    return quote(f"“{shorten(words, quoted)}”")
 
 
 _LEADS = {
@@ -262,7 +280,7 @@ def _advice(grade: Grade, rubric: Rubric) -> Parts:
 
 
 def cannot_tell(grade: Grade) -> str:
-    if grade.note == "language":
+    if "language" in grade.note.split():
         return "I read English only, so I can't judge this reply. It costs you nothing: your streak is safe. Try it in English?"
     return "I can't tell how good this reply is, so I give it no score. Your streak is safe."
 

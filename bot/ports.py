@@ -15,8 +15,9 @@ from bot.outbox import Owed, Pace
 class Grader(Protocol):
     """A way of judging a reply."""
 
-    name: str
-    """Engine and version, as it stands in `Grade.graded_by`."""
+    @property
+    def name(self) -> str:
+        """Engine and version, as it stands in `Grade.graded_by`."""
 
     async def grade(self, rubric: Rubric, reply: str) -> Grade:
         """The grade of `reply`. Never raises for anything that a learner can write; the same reply, the same grade."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import re
 import tempfile
 from collections.abc import Iterator
@@ -24,11 +25,11 @@ from bot.config import Settings
 DOCS = Path(__file__).parent
 README = DOCS.parent / "README.md"
 
-# What the person types or taps; each line is shown in the README, the picture shows those from the question on.
+# What the person types or taps; the picture ends with the first grade.
 TALK = (
     "/next precision",
-    "Of all the posts we deleted, the share that really broke the rules: TP / (TP + FP). False negatives do not enter it. "
-    "Raising the threshold usually raises precision and costs recall.",
+    "Of all the posts we deleted, the share that really broke the rules: TP / (TP + FP). "
+    "It is hurt by false positives only, missed ones do not enter it. Raising the threshold usually raises it and costs recall.",
     "Go deeper",
     "Locking accounts for fraud: a false positive there does more harm than a miss.",
 )
@@ -65,13 +66,14 @@ async def _lines(home):  # type: ignore[no-untyped-def]
 
 def as_text(lines: list[Line]) -> str:
     """The conversation as the terminal shows it."""
+    os.environ["COLUMNS"] = "100"
     screen = io.StringIO()
     console = Console(None, stdin=io.StringIO(), stdout=screen)  # type: ignore[arg-type]
     for line in lines:
         if line.reply is None:
             wanted = [choice.label for choice in console._choices]
             typed = str(wanted.index(line.text) + 1) if line.text in wanted else line.text
-            screen.write(f"you> {console._fold(typed, 88)}\n")
+            screen.write(f"you> {console._fold(typed, 95)}\n")
         else:
             asyncio.run(console.send(Address("console", "you", "you"), line.reply, ""))
     return re.sub(r"\n{3,}", "\n\n", screen.getvalue()).strip()
@@ -109,7 +111,7 @@ def rows(spans: tuple[Span, ...], width: float) -> Iterator[tuple[float, list[tu
             if piece.isspace():
                 if not line and len(piece) > 2:
                     x = indent = 20.0
-                elif line:
+                elif line and line[-1][1][0] not in MARKS:
                     x += font(13, span.style).getlength(" ") / SCALE
                 continue
             if piece in MARKS:
@@ -140,6 +142,11 @@ def mark(draw: ImageDraw.ImageDraw, sign: str, x: float, y: float) -> None:
         draw.ellipse(((x + 2.4) * s, (y + 3.4) * s, (x + 11.6) * s, (y + 12.6) * s), fill=WHITE)
 
 
+def _step(row: list[tuple[float, Word]]) -> int:
+    """How far a row is below the one before; points stand a little apart."""
+    return (STEP + 4 * any(word in MARKS for _, (word, _) in row)) if row else 8
+
+
 def picture(lines: list[Line]) -> Image.Image:
     tall = 4000
     image = Image.new("RGB", (WIDTH * SCALE, tall * SCALE), PAPER)
@@ -151,12 +158,13 @@ def picture(lines: list[Line]) -> Image.Image:
         spans = (Span(line.text),) if line.reply is None else line.reply.spans
         placed = list(rows(spans, widest - 2 * PAD))
         reach = max((x + font(13, word[1]).getlength(word[0]) / SCALE for _, row in placed for x, word in row), default=0.0)
-        wide, high = (reach if mine else widest - 2 * PAD) + 2 * PAD, sum(STEP if row else 8 for _, row in placed) + 2 * PAD - 4
+        wide, high = (reach if mine else widest - 2 * PAD) + 2 * PAD, sum(_step(row) for _, row in placed) + 2 * PAD - 4
         left = WIDTH - MARGIN - wide if mine else float(MARGIN)
         box = (left * SCALE, y * SCALE, (left + wide) * SCALE, (y + high) * SCALE)
         draw.rounded_rectangle(box, radius=13 * SCALE, fill=MINE if mine else WHITE)
         at = y + PAD - 3
         for _, row in placed:
+            at += _step(row) - STEP if row else 0
             for x, (word, style) in row:
                 if word in MARKS:
                     mark(draw, word, left + PAD + x, at)
@@ -179,9 +187,9 @@ def picture(lines: list[Line]) -> Image.Image:
 
 def main() -> None:
     lines = asyncio.run(talk())
-    picture(lines).quantize(48, dither=Image.Dither.NONE).save(DOCS / "conversation.png", optimize=True)
+    picture(lines[:4]).quantize(128, dither=Image.Dither.NONE).save(DOCS / "conversation.png", optimize=True)
     text = README.read_text("utf-8")
-    told = f"<!-- conversation -->\n```text\n{as_text(lines)}\n```\n<!-- end of the conversation -->"
+    told = f"<!-- conversation -->\n```text\n{as_text(lines[:4])}\n```\n<!-- end of the conversation -->"
     README.write_text(re.sub(r"<!-- conversation -->.*?<!-- end of the conversation -->", lambda _: told, text, flags=re.DOTALL), "utf-8")
 
 

@@ -10,11 +10,13 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 from sqlmodel import SQLModel
 
+from bot import migrations
 from bot.database import KEEP_DONE, LEASE, Database
 from bot.errors import StoreBusy, StoreError, StoreTooNew
 from bot.messages import Address, say
@@ -279,14 +281,46 @@ async def test_another_process_that_writes_is_waited_for_and_then_told(database:
         await store.close()
 
 
-async def test_the_migrations_lead_to_exactly_the_schema_that_the_code_uses(database: Path) -> None:
-    await (await Database.open(f"sqlite:///{database}")).close()
+def _schema(file: Path) -> dict[str, object]:
+    """Every table with its columns, keys and indexes."""
+    with sqlite3.connect(file) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+        return {
+            name: [
+                connection.execute(f"PRAGMA table_info({name})").fetchall(),
+                sorted(row[2:] for row in connection.execute(f"PRAGMA foreign_key_list({name})").fetchall()),
+                sorted(
+                    (unique, [column for _, _, column in connection.execute(f"PRAGMA index_info({index})")], "" if unique else index)
+                    for _, index, unique, *_ in connection.execute(f"PRAGMA index_list({name})").fetchall()
+                ),
+            ]
+            for name in tables
+            if not name.startswith("sqlite_")
+        }
 
-    engine = create_engine(f"sqlite:///{database}")
+
+async def test_the_migrations_lead_to_exactly_the_schema_that_the_code_uses(tmp_path: Path) -> None:
+    """From nothing by Alembic's history, and from nothing by the models as a first start does it: no difference."""
+    await (await Database.open(f"sqlite:///{tmp_path}/made.db")).close()
+    engine = create_engine(f"sqlite:///{tmp_path}/migrated.db")
+    with engine.begin() as connection:
+        command.upgrade(migrations._config(connection), "head")
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, SQLModel.metadata) == []
+        assert context.get_current_revision() == migrations.HEAD
     engine.dispose()
+
+    assert _schema(tmp_path / "made.db") == _schema(tmp_path / "migrated.db")
+
+
+async def test_a_database_that_holds_something_else_keeps_it(database: Path) -> None:
+    """Then the migrations make what is missing."""
+    with sqlite3.connect(database) as connection:
+        connection.execute("CREATE TABLE shopping (what TEXT)")
+    await (await Database.open(f"sqlite:///{database}")).close()
+
+    assert {"shopping", "learner", "alembic_version"} <= set(_schema(database))
 
 
 async def test_opening_again_changes_nothing(store: Database, database: Path) -> None:

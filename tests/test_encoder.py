@@ -23,7 +23,7 @@ VOCABULARY = [
 ]  # fmt: skip
 
 
-def small(path: Path, layers: int = 2, pair_layers: int = 1, seed: int = 0) -> Path:
+def small(path: Path, layers: int = 2, seed: int = 0) -> Path:
     """A weights file of the real format with random weights."""
     rng = np.random.default_rng(seed)
 
@@ -40,7 +40,7 @@ def small(path: Path, layers: int = 2, pair_layers: int = 1, seed: int = 0) -> P
     shapes = {f"attention.self.{part}": (WIDTH, WIDTH) for part in ("query", "key", "value")}
     shapes |= {"attention.output.dense": (WIDTH, WIDTH), "intermediate.dense": (MIDDLE, WIDTH)}
     shapes |= {"output.dense": (WIDTH, MIDDLE)}
-    for number in range(max(layers, pair_layers)):
+    for number in range(layers):
         for part, shape in shapes.items():
             tensors[f"encoder.layer.{number}.{part}.weight"] = normal(*shape)
             tensors[f"encoder.layer.{number}.{part}.bias"] = normal(shape[0])
@@ -51,11 +51,14 @@ def small(path: Path, layers: int = 2, pair_layers: int = 1, seed: int = 0) -> P
         **convert.common(tensors, "\n".join(VOCABULARY) + "\n"),
         **convert.tower(tensors, "text", layers),
     }
-    about: dict[str, object] = {"text_layers": layers}
-    if pair_layers:
-        arrays |= convert.tower(tensors, "pair", pair_layers)
-        arrays |= {"pair.head": normal(3, 3 * WIDTH), "pair.head.bias": normal(3)}
-        about |= {"pair_layers": pair_layers, "labels": ["makes", "wrong", "neither"]}
+    arrays["types"] = arrays["types"][0]
+    wide, middle = 20, 16
+    arrays |= {
+        "judge.sharpness": np.float64(3.0), "judge.compare": normal(wide, 4 * WIDTH), "judge.compare.bias": normal(wide),
+        "judge.middle": normal(middle, 4 * wide + 2 * WIDTH), "judge.middle.bias": normal(middle),
+        "judge.head": normal(3, middle), "judge.head.bias": normal(3),
+    }  # fmt: skip
+    about: dict[str, object] = {"text_layers": layers, "labels": ["states", "denies", "neither"]}
     convert.write(path, arrays, about)
     return path
 
@@ -86,12 +89,13 @@ def test_a_text_gets_the_same_bits_alone_and_in_any_company(encoder: Encoder) ->
 def test_a_pair_gets_the_same_bits_alone_and_in_any_company(encoder: Encoder) -> None:
     """The judge of pairs keeps the same promise."""
     some = texts(40)
-    pairs = list(zip(some, reversed(some), strict=True))
-    together = encoder.pairs(pairs)
+    read = encoder.read(some)
+    pairs = list(zip(read, reversed(read), strict=True))
+    together = encoder.judge(pairs)
     assert together.shape == (40, 3)
-    assert encoder.labels == ("makes", "wrong", "neither")
+    assert encoder.labels == ("states", "denies", "neither")
     for number, pair in enumerate(pairs):
-        assert np.array_equal(encoder.pairs([pair])[0], together[number])
+        assert np.array_equal(encoder.judge([pair])[0], together[number])
 
 
 def test_another_process_with_more_threads_gets_the_same_bits(tmp_path: Path) -> None:
@@ -123,14 +127,6 @@ def test_vectors_have_length_one_and_an_order_of_words(encoder: Encoder) -> None
     np.testing.assert_allclose((made * made).sum(axis=1), 1, atol=1e-6)
     assert not np.allclose(made[1], made[2])
     assert encoder.vectors([]).shape == (0, WIDTH)
-
-
-def test_windows_of_a_text_encoded_once(encoder: Encoder) -> None:
-    """One row per window, of length 1; a window beyond the limit is a row of zeros."""
-    made = encoder.parts(
-        ["precision is", "tp over", "", "model " * 300, "too late"], [(0, 1), (0, 2), (3, 4), (4, 5), (2, 3)]
-    )
-    np.testing.assert_allclose((made * made).sum(axis=1), [1, 1, 1, 0, 0], atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -186,14 +182,6 @@ def test_word_pieces_are_those_of_the_tokenizers_package(tmp_path: Path) -> None
     for _ in range(3000):
         text = "".join(rng.choices(alphabet, k=rng.randrange(1, 40)))
         assert ours(text) == theirs.encode(text, add_special_tokens=False).ids, repr(text)
-
-
-def test_no_judge_of_pairs(tmp_path: Path) -> None:
-    """A file without one says so."""
-    made = Encoder.load(small(tmp_path / "small.npz", pair_layers=0))
-    assert made.labels == ()
-    with pytest.raises(WeightsError, match="no judge of pairs"):
-        made.pairs([("a", "b")])
 
 
 @pytest.mark.parametrize("damage", ["missing", "not a weights file", "cut short", "another format"])

@@ -190,16 +190,16 @@ class Discord:
         """Commits a private message and begins its turn; waits while the database is away."""
         user, key = str(message.author.id), str(message.id)
         said = {"user": user, "text": message.content, "other": "" if message.content else _other(message), "private": True}
-        pause = FIRST_PAUSE
+        pause, unsure = FIRST_PAUSE, False
         while not self._connection.stopping.is_set():
             try:
                 fresh = await self._inbox.keep(key, json.dumps(said))
             except StoreError as error:
                 log.warning("message not kept", message=key, reason=str(error))
-                pause = await self._connection.rest(pause)
+                pause, unsure = await self._connection.rest(pause), True
                 continue
             self._sender.notes.seen(user, message.channel.id, message.id)
-            if fresh:
+            if fresh or unsure:  # what failed may have been kept all the same; handled twice, it is answered once
                 self._submit(key, said)
             return
         # Stopped before it was kept: it is read from the chat after the next start.
@@ -324,8 +324,8 @@ class Discord:
 
     async def _built(self, key: str, address: Address, said: dict[str, Any]) -> Message:
         text = said["text"]
-        # In a server nobody reads along either, but whoever first tries a command there has not asked for private messages.
-        private = said["private"] or text.startswith("/start") or await self._coach.knows(address)
+        # In a server nobody reads along either, but whoever first tries a command there has not asked for a question a day.
+        private = said["private"] or text.startswith(("/start", "/daily")) or await self._coach.knows(address)
         return Message(
             key=key, address=address, text=text, at=discord.utils.snowflake_time(int(key)), private=private,
             other=said.get("other", ""), language=said.get("language", ""),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -20,15 +23,35 @@ class Judge(Protocol):
 
 
 class OffLoop:
-    """Runs a judge in a thread of its own, one reply at a time, so that the conversation never waits for it."""
+    """Runs a judge in a thread of its own, one reply at a time, so that the conversation never waits for it.
 
-    def __init__(self, judge: Judge) -> None:
-        self.name = judge.name
-        self.judge = judge
+    The judge is made there too, when it is first needed or when `begin` says so: loading one takes longer than the rest of
+    the start."""
+
+    def __init__(self, make: Callable[[], Judge]) -> None:
+        self._make = make
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="grading")
+        self._making = threading.Lock()
+        self._made: Judge | None = None
+
+    @property
+    def judge(self) -> Judge:
+        with self._making:
+            if self._made is None:
+                self._made = self._make()
+            return self._made
+
+    @property
+    def name(self) -> str:
+        return self.judge.name
+
+    def begin(self) -> None:
+        """Makes the judge now, beside whatever goes on."""
+        with suppress(RuntimeError):  # closed already
+            self._thread.submit(lambda: self.judge)
 
     async def grade(self, rubric: Rubric, reply: str) -> Grade:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self.judge.judge, rubric, reply)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: self.judge.judge(rubric, reply))
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +22,14 @@ from bot.grading.plain import Lexical
 from bot.grading.reading import Window
 
 Floats = NDArray[np.float32]
+Numbers = NDArray[np.floating[Any]]
 
 MOST_SEGMENTS = 60
 KEPT = 64
 """Rubrics kept in memory."""
+
+VERBATIM = 0.9
+"""Likeness of words (0..1, see `Lexical`) from which something is said in the rubric's own words."""
 
 FEATURES = (
     "right", "right2", "contrary", "contrary_any", "right-contrary", "right-other", "words", "words_any", "words_contrary",
@@ -55,14 +60,18 @@ class Evidence:
 
     best, worst: for each point the segment that speaks most for it, and most against it; stated: for each misconception.
     nearest: for each point the text of the rubric that is nearest to its best segment, for explaining.
+    verbatim, reversed, believed: the segment that says a point, its contrary, a misconception nearly in the rubric's own words, or None.
     """
 
-    points: Floats
-    misconceptions: Floats
+    points: Numbers
+    misconceptions: Numbers
     best: tuple[int, ...]
     worst: tuple[int, ...]
     stated: tuple[int, ...]
     nearest: tuple[str, ...]
+    verbatim: tuple[int | None, ...]
+    reversed: tuple[int | None, ...]
+    believed: tuple[int | None, ...]
 
 
 class Gatherer:
@@ -93,6 +102,7 @@ class Gatherer:
         count = len(rubric.points)
         words_right = np.array([[claims.lexical.best(one, claims.lexical.right[k])[0] for k in range(count)] for one in said])
         words_wrong = np.array([[claims.lexical.best(one, claims.lexical.wrong[k])[0] for k in range(count)] for one in said])
+        words_false = np.array([[claims.lexical.best(one, texts)[0] for texts in claims.lexical.false] for one in said])
         places = [self._places(right[:, k] + 0.3 * words_right[:, k], wrong[:, k] + 0.3 * words_wrong[:, k]) for k in range(count)]
         pairs = [(claims.statements[k], read[place]) for k in range(count) for place in places[k]]
         stated = [int(np.argmax(false[:, j])) for j in range(len(rubric.misconceptions))]
@@ -125,11 +135,14 @@ class Gatherer:
             nearest.append(claims.texts[max(claims.right[k], key=lambda n: (near[i, n], -n))])
         table = [[false[place, j], *logits[at + j]] for j, place in enumerate(stated)]
         return Evidence(
-            np.array(rows), np.array(table).reshape(len(stated), 4), tuple(best), tuple(worst), tuple(stated), tuple(nearest)
+            np.array(rows), np.array(table).reshape(len(stated), 4), tuple(best), tuple(worst), tuple(stated), tuple(nearest),
+            tuple(_nearly(words_right[:, k], words_wrong[:, k]) for k in range(count)),
+            tuple(_nearly(words_wrong[:, k], words_right[:, k]) for k in range(count)),
+            tuple(_nearly(words_false[:, j], words_right.max(axis=1)) for j in range(len(stated))),
         )  # fmt: skip
 
     @staticmethod
-    def _places(right: Floats, wrong: Floats) -> list[int]:
+    def _places(right: Numbers, wrong: Numbers) -> list[int]:
         """The two segments that may make a point, and the one that may contradict it; each once."""
         first = [int(place) for place in np.argsort(-right, kind="stable")[:2]]
         return list(dict.fromkeys([*first, int(np.argmax(wrong))]))
@@ -192,6 +205,12 @@ class Gatherer:
             fresh.replace(file)
         except OSError:
             fresh.unlink(missing_ok=True)
+
+
+def _nearly(words: Numbers, against: Numbers) -> int | None:
+    """The segment that says something nearly word for word, and nothing that speaks against it as nearly."""
+    place = int(np.argmax(words - against))
+    return place if words[place] >= VERBATIM and words[place] > against[place] + 0.02 else None
 
 
 def _highest(near: Floats, groups: Sequence[tuple[int, ...]]) -> Floats:

@@ -17,21 +17,31 @@ from numpy.typing import NDArray
 from bot.content import Rubric
 from bot.grading import arithmetic, gates
 from bot.grading.encoder import Encoder, WeightsError
-from bot.grading.evidence import FEATURES, Evidence, Gatherer
+from bot.grading.evidence import FEATURES, Evidence, Gatherer, Numbers
 from bot.grading.reading import LONGEST, Window, segments
 from bot.model import Finding, Grade, Mistaken, Verdict
 
 VERSION = "reader 1"
 WEIGHTS = Path(__file__).parent / "weights"
 
+LEAST, MOST = 0.2, 0.75
+"""Expected shares of a point up to and from which it counts as nothing and as all."""
+
+SOME, ENOUGH = 0.15, 0.65
+"""Strengths from which a point is partly said, and covered."""
+
+STATED = 0.5
+"""Chance from which a misconception is named."""
+
+CONTRADICTED = 3
 CLASSES = (Finding.COVERED, Finding.PARTLY, Finding.MISSING, Finding.CONTRADICTED)
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Head:
-    """The model of four classes: means and scales of the features, one hidden layer, and the misconceptions' own."""
+class Model:
+    """One model of four classes: means and scales of the features, and a hidden layer of rectified units."""
 
     mean: Floats
     scale: Floats
@@ -39,6 +49,21 @@ class Head:
     hidden_bias: Floats
     out: Floats
     out_bias: Floats
+
+    def __call__(self, features: Numbers) -> Floats:
+        rows = (features - self.mean) / self.scale
+        hidden = np.maximum(np.sum(rows[:, None, :] * self.hidden[None], axis=2) + self.hidden_bias, 0.0)
+        logits = np.sum(hidden[:, None, :] * self.out[None], axis=2) + self.out_bias
+        logits = np.exp(logits - logits.max(axis=1, keepdims=True))
+        made: Floats = logits / logits.sum(axis=1, keepdims=True)
+        return made
+
+
+@dataclass(frozen=True)
+class Head:
+    """What was fitted on marked replies (see `bot.grading.training.head`): models that are averaged, and the misconceptions' own."""
+
+    models: tuple[Model, ...]
     stated: Floats
 
     @classmethod
@@ -48,20 +73,17 @@ class Head:
             raw = json.loads(file.read_text("utf-8"))
             if tuple(raw["features"]) != FEATURES:
                 raise WeightsError(f"{file.name} was fitted on other features")
-            return cls(**{name: np.array(raw[name]) for name in cls.__dataclass_fields__})
-        except (OSError, ValueError, KeyError) as problem:
+            models = tuple(Model(**{name: np.array(value) for name, value in one.items()}) for one in raw["models"])
+            return cls(models, np.array(raw["stated"]))
+        except (OSError, ValueError, KeyError, TypeError) as problem:
             raise WeightsError(f"cannot read {file.name}: {problem}") from problem
 
-    def points(self, features: Floats) -> Floats:
+    def points(self, features: Numbers) -> Floats:
         """Probabilities of CLASSES for each point, [points, 4]."""
-        rows = (features - self.mean) / self.scale
-        hidden = np.maximum(np.sum(rows[:, None, :] * self.hidden[None], axis=2) + self.hidden_bias, 0.0)
-        logits = np.sum(hidden[:, None, :] * self.out[None], axis=2) + self.out_bias
-        logits = np.exp(logits - logits.max(axis=1, keepdims=True))
-        made: Floats = logits / logits.sum(axis=1, keepdims=True)
+        made: Floats = np.mean([model(features) for model in self.models], axis=0)
         return made
 
-    def misconceptions(self, table: Floats) -> Floats:
+    def misconceptions(self, table: Numbers) -> Floats:
         """The probability that each is stated, [misconceptions]."""
         made: Floats = 1.0 / (1.0 + np.exp(-(np.sum(table * self.stated[:-1], axis=1) + self.stated[-1])))
         return made
@@ -103,33 +125,39 @@ class ReaderGrader:
         return Grade(arithmetic.score(rubric, verdicts, mistaken), verdicts, mistaken, VERSION, " ".join(notes))
 
     def verdicts(self, rubric: Rubric, evidence: Evidence, windows: Sequence[Window]) -> tuple[Verdict, ...]:
-        """A verdict for each point: the likeliest class, and the earned share that is to be expected."""
+        """A verdict for each point: contradicted where that is the likeliest, else by the share of it that is expected."""
         found = []
         for k, (point, chances) in enumerate(zip(rubric.points, self._head.points(evidence.points), strict=True)):
-            finding = CLASSES[int(np.argmax(chances))]
-            window = windows[evidence.worst[k] if finding is Finding.CONTRADICTED else evidence.best[k]]
-            earned = float(chances[0] + 0.5 * chances[1])
-            sure = float(chances.max())
-            if finding is Finding.MISSING:
-                found.append(Verdict(point.id, finding, strength=round(min(earned, 0.4), 4), sure=round(sure, 4)))
-            elif finding is Finding.CONTRADICTED:
-                found.append(Verdict(point.id, finding, window.text, window.start, window.end, 0.0, sure=round(sure, 4)))
+            expected = (float(chances[0] + 0.5 * chances[1]) - LEAST) / (MOST - LEAST)
+            strength = round(min(max(expected, 0.0), 1.0), 3)
+            contradicted = int(np.argmax(chances)) == CONTRADICTED
+            sure = float(chances[CONTRADICTED]) if contradicted else max(strength, 1.0 - strength)
+            said, unsaid = evidence.verbatim[k], evidence.reversed[k]
+            if said is not None:  # the rubric's own words need no judgement
+                contradicted, strength, sure = False, 1.0, 1.0
+            elif unsaid is not None:
+                contradicted, sure = True, 1.0
+            if contradicted:
+                window = windows[evidence.worst[k] if unsaid is None else unsaid]
+                found.append(Verdict(point.id, Finding.CONTRADICTED, window.text, window.start, window.end, sure=round(sure, 3)))
+            elif strength < SOME:
+                found.append(Verdict(point.id, Finding.MISSING, sure=round(sure, 3)))
             else:
-                found.append(Verdict(point.id, finding, window.text, window.start, window.end, round(earned, 4), sure=round(sure, 4)))
+                window = windows[evidence.best[k] if said is None else said]
+                finding = Finding.COVERED if strength >= ENOUGH else Finding.PARTLY
+                found.append(Verdict(point.id, finding, window.text, window.start, window.end, strength, sure=round(sure, 3)))
         return tuple(found)
 
     def mistaken(self, rubric: Rubric, evidence: Evidence, windows: Sequence[Window], verdicts: Sequence[Verdict]) -> tuple[Mistaken, ...]:
         """The misconceptions that are stated, each with its words; none that reverses a point which the reply gets right."""
         right = {verdict.point for verdict in verdicts if verdict.finding is Finding.COVERED}
         chances = self._head.misconceptions(evidence.misconceptions)
-        return tuple(
-            Mistaken(
-                one.id,
-                windows[evidence.stated[j]].text,
-                windows[evidence.stated[j]].start,
-                windows[evidence.stated[j]].end,
-                sure=round(float(chances[j]), 4),
-            )
-            for j, one in enumerate(rubric.misconceptions)
-            if chances[j] >= 0.5 and one.reverses not in right
-        )
+        found = []
+        for j, one in enumerate(rubric.misconceptions):
+            said = evidence.believed[j]
+            if said is None and (chances[j] < STATED or one.reverses in right):
+                continue
+            window = windows[evidence.stated[j] if said is None else said]
+            sure = 1.0 if said is not None else round(float(chances[j]), 3)
+            found.append(Mistaken(one.id, window.text, window.start, window.end, sure=sure))
+        return tuple(found)

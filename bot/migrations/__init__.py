@@ -1,10 +1,15 @@
-"""The schema's history, applied by Alembic when the database is opened."""
+"""The schema's history, applied by Alembic when the database is opened.
+
+An empty database is made from the models at once: Alembic takes a quarter of a second to import, and a test holds that both
+ways lead to the same schema.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
+from sqlmodel import SQLModel
 
 from bot.errors import StoreTooNew
 
@@ -14,12 +19,16 @@ HEAD = "0001"
 
 def upgrade(connection: Connection) -> None:
     """Brings the schema up to HEAD. Raises StoreTooNew where it is of a later version."""
-    at = None
-    if inspect(connection).has_table("alembic_version"):
-        at = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    tables = inspect(connection).get_table_names()
+    if not tables:
+        SQLModel.metadata.create_all(connection)
+        connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+        connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
+        return
+    at = connection.execute(text("SELECT version_num FROM alembic_version")).scalar() if "alembic_version" in tables else None
     if at == HEAD:
         return
-    from alembic import command  # late: most starts need no migration, and it costs a quarter of a second
+    from alembic import command
     from alembic.script import ScriptDirectory
     from alembic.util import CommandError
 

@@ -3,20 +3,23 @@ r"""The command that fits what turns evidence into verdicts: one small model ove
     python -m bot.grading.training.head --replies tests/grading/own.jsonl --out bot/grading/weights/head.json
 
 Uses only the replies marked `held`: the encoder was not tuned on them, so its numbers for them are as good as they will be for a
-reply that it never saw. Full-batch Adam in numpy, seeded; the labels of two readers count half each.
+reply that it never saw. One in five of them is also read against a question of another section, of which it makes no point.
+Full-batch Adam in numpy, seeded; the labels of two readers count half each; several small models are averaged.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bot.content import default_folder, load
+from bot.content import Question, default_folder, load
 from bot.grading import gates
 from bot.grading.encoder import Encoder
 from bot.grading.evidence import FEATURES, Gatherer
@@ -24,33 +27,46 @@ from bot.grading.reading import segments
 
 Floats = NDArray[np.float64]
 
+SEED, MODELS, ELSEWHERE = 1, 5, 0.2
+
 LETTERS = "CPMX"
 """Covered, partly, missing, contradicted: the order of `bot.grading.reader.CLASSES`."""
 
 
-def gathered(replies: Path, weights: Path, *, held: bool = True) -> tuple[Floats, Floats, Floats, Floats]:
+def gathered(replies: Path, weights: Path) -> tuple[Floats, Floats, Floats, Floats]:
     """Features and labels of points, and of misconceptions."""
-    library, gatherer = load(default_folder()), Gatherer(Encoder.load(weights))
-    points, labels, tables, stated = [], [], [], []
-    for line in replies.read_text("utf-8").splitlines():
-        row = json.loads(line)
-        question = library.questions[row["question_id"]]
+    library, gatherer, rng = load(default_folder()), Gatherer(Encoder.load(weights)), random.Random(SEED)
+    points: list[Floats] = []
+    labels: list[list[float]] = []
+    tables: list[Floats] = []
+    stated: list[float] = []
+
+    def add(row: dict[str, Any], question: Question, own: bool) -> None:
         windows, _ = gates.evidence(segments(row["answer"]))
-        if row["held"] is not held or gates.language(row["answer"]) not in ("en", "") or not windows or gates.heap(row["answer"]):
-            continue
+        if gates.language(row["answer"]) not in ("en", "") or not windows or gates.heap(row["answer"]):
+            return
         evidence = gatherer.gather(question, windows, len(row["answer"].split()))
         for k, point in enumerate(question.points):
-            given = [reader[point.id] for reader in row["points"] if point.id in reader]
+            given = [reader[point.id] for reader in row["points"] if point.id in reader] if own else ["M"]
             if given:
                 points.append(evidence.points[k])
                 labels.append([given.count(letter) / len(given) for letter in LETTERS])
         for j, one in enumerate(question.misconceptions):
             tables.append(evidence.misconceptions[j])
-            stated.append(sum(one.id in reader for reader in row["false"]) / len(row["false"]))
+            stated.append(sum(one.id in reader for reader in row["false"]) / len(row["false"]) if own else 0.0)
+
+    for line in replies.read_text("utf-8").splitlines():
+        row = json.loads(line)
+        if not row["held"]:
+            continue
+        question = library.questions[row["question_id"]]
+        add(row, question, True)
+        if rng.random() < ELSEWHERE:
+            add(row, rng.choice([one for one in library.questions.values() if one.section != question.section]), False)
     return np.array(points), np.array(labels), np.array(tables), np.array(stated)
 
 
-def fit(points: Floats, labels: Floats, *, hidden: int = 16, steps: int = 1500, decay: float = 3e-2, seed: int = 1) -> dict[str, Floats]:
+def fit(points: Floats, labels: Floats, *, hidden: int = 32, steps: int = 800, decay: float = 0.2, seed: int = 1) -> dict[str, Floats]:
     """One hidden layer of rectified units, four classes, cross entropy with weight decay."""
     rng = np.random.default_rng(seed)
     mean, scale = points.mean(axis=0), points.std(axis=0) + 1e-6
@@ -96,9 +112,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args(arguments)
     points, labels, table, stated = gathered(chosen.replies, chosen.weights)
-    made = fit(points, labels) | {"stated": fit_stated(table, stated)}
-    rounded = {name: np.round(value, 5).tolist() for name, value in made.items()}
-    chosen.out.write_text(json.dumps({"features": list(FEATURES), "fitted_on": len(points), **rounded}) + "\n", "utf-8")
+    models = [
+        {name: np.round(value, 5).tolist() for name, value in fit(points, labels, seed=SEED + number).items()} for number in range(MODELS)
+    ]
+    made = {
+        "features": list(FEATURES),
+        "fitted_on": len(points),
+        "stated": np.round(fit_stated(table, stated), 5).tolist(),
+        "models": models,
+    }
+    chosen.out.write_text(json.dumps(made) + "\n", "utf-8")
     print(f"{chosen.out.name}: fitted on {len(points)} points and {len(table)} misconceptions")
     return 0
 

@@ -99,40 +99,71 @@ class Tower(nn.Module):
         return made
 
 
-class Texts(nn.Module):
-    """Vectors of texts: the mean over the tokens, of length 1."""
+class Reader(nn.Module):
+    """The tower, and the judge that compares two texts word by word (decomposable attention, Parikh et al. 2016)."""
 
-    def __init__(self, tower: Tower) -> None:
+    WIDE, MIDDLE = 160, 128
+
+    def __init__(self, tensors: Mapping[str, Floats], layers: int, frozen: int, labels: int) -> None:
+        """`layers` of the published model are kept; the words, the norm and the first `frozen` layers are not tuned."""
         super().__init__()
-        self.tower = tower
+        self.tower = Tower(tensors, layers)
+        for part in (self.tower.norm, *self.tower.layers[:frozen]):
+            for value in part.parameters():
+                value.requires_grad = False
+        self.tower.types.weight.requires_grad = False
+        width = self.tower.norm.weight.shape[0]
+        self.sharpness = nn.Parameter(torch.tensor(2.3))
+        self.compare = nn.Linear(4 * width, self.WIDE)
+        self.middle = nn.Linear(4 * self.WIDE + 2 * width, self.MIDDLE)
+        self.head = nn.Linear(self.MIDDLE, labels)
 
-    def forward(self, rows: Sequence[Sequence[int]]) -> Tensor:
-        """`rows`: token ids, end marks included."""
-        ids, there = padded(rows)
-        states = self.tower(ids, torch.zeros_like(ids), there)
-        return functional.normalize((states * there[:, :, None]).sum(dim=1), dim=1)
+    def read(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, Tensor]:
+        """States [texts, tokens, width], where there is a token, and vectors of length 1. Texts of like length go together."""
+        order = sorted(range(len(rows)), key=lambda number: len(rows[number]))
+        longest = len(rows[order[-1]])
+        states, theres = [], []
+        for chunk in _chunks(order, 5):
+            ids, there = padded([rows[number] for number in chunk])
+            made = self.tower(ids, torch.zeros_like(ids), there)
+            states.append(functional.pad(made, (0, 0, 0, longest - made.shape[1])))
+            theres.append(functional.pad(there, (0, longest - there.shape[1])))
+        back = torch.tensor(order).argsort()
+        state, there = torch.cat(states)[back], torch.cat(theres)[back]
+        return state, there, functional.normalize((state * there[:, :, None]).sum(dim=1), dim=1)
 
-
-class Pairs(nn.Module):
-    """Judgements of pairs, from the first state and the means of both texts."""
-
-    def __init__(self, tower: Tower, labels: int) -> None:
-        super().__init__()
-        self.tower = tower
-        width = tower.norm.weight.shape[0]
-        self.head = nn.Linear(3 * width, labels)
-
-    def forward(self, rows: Sequence[Sequence[int]], seconds: Sequence[int]) -> Tensor:
-        """`rows`: token ids of both texts, three marks included; `seconds`: where the second text begins."""
-        ids, there = padded(rows)
-        places = torch.arange(ids.shape[1])[None, :]
-        second = (places >= torch.tensor(seconds)[:, None]) & there
-        first = ~second & there
-        states = self.tower(ids, second.long(), there)
-        means = [(states * part[:, :, None]).sum(dim=1) / part.sum(dim=1, keepdim=True) for part in (first, second)]
-        features = torch.cat([states[:, 0], *means], dim=1)
-        logits: Tensor = self.head(functional.dropout(features, 0.1, self.training))
+    def judge(self, read: tuple[Tensor, Tensor, Tensor], claims: Tensor, passages: Tensor) -> Tensor:
+        """Logits for pairs of indices into what was read."""
+        state, there, vector = read
+        left, right = there[claims], there[passages]
+        n, m = int(left.sum(dim=1).max()), int(right.sum(dim=1).max())
+        left, right, a, b = left[:, :n], right[:, :m], state[claims][:, :n], state[passages][:, :m]
+        alike = torch.exp(self.sharpness) * (functional.normalize(a, dim=2) @ functional.normalize(b, dim=2).transpose(1, 2))
+        for_a = torch.softmax(alike.masked_fill(~right[:, None, :], -1e9), dim=2) @ b
+        for_b = torch.softmax(alike.masked_fill(~left[:, :, None], -1e9), dim=1).transpose(1, 2) @ a
+        u, v = vector[claims], vector[passages]
+        features = torch.cat([*self._compared(a, for_a, left), *self._compared(b, for_b, right), (u - v).abs() * 8, u * v * 20], dim=1)
+        middle = functional.dropout(functional.gelu(self.middle(features)), 0.1, self.training)
+        logits: Tensor = self.head(middle)
         return logits
+
+    def _compared(self, own: Tensor, aligned: Tensor, there: Tensor) -> list[Tensor]:
+        made = functional.gelu(self.compare(torch.cat([own, aligned, own - aligned, own * aligned], dim=2)))
+        made = functional.dropout(made, 0.1, self.training)
+        highest = made.masked_fill(~there[:, :, None], -1e4).max(dim=1).values
+        return [highest, (made * there[:, :, None]).sum(dim=1) / there.sum(dim=1, keepdim=True)]
+
+    def arrays(self) -> dict[str, Floats]:
+        """The judge's weights under the names of the weights file."""
+        made = {"judge.sharpness": np.exp(_array(self.sharpness))}
+        for name, part in (("compare", self.compare), ("middle", self.middle), ("head", self.head)):
+            made[f"judge.{name}"], made[f"judge.{name}.bias"] = _array(part.weight), _array(part.bias)
+        return made
+
+
+def _chunks(order: list[int], count: int) -> list[list[int]]:
+    cut = [order[number * len(order) // count : (number + 1) * len(order) // count] for number in range(count)]
+    return [chunk for chunk in cut if chunk]
 
 
 def padded(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
