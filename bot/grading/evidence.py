@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bot.content import Rubric
+from bot.content import Point, Rubric
 from bot.grading.encoder import Encoder, Read
 from bot.grading.plain import Lexical
 from bot.grading.reading import Window
@@ -137,7 +137,9 @@ class Gatherer:
         return Evidence(
             np.array(rows), np.array(table).reshape(len(stated), 4), tuple(best), tuple(worst), tuple(stated), tuple(nearest),
             tuple(_nearly(words_right[:, k], words_wrong[:, k]) for k in range(count)),
-            tuple(_nearly(words_wrong[:, k], words_right[:, k]) for k in range(count)),
+            tuple(
+                None if _formula(point, windows) else _nearly(words_wrong[:, k], words_right[:, k]) for k, point in enumerate(rubric.points)
+            ),
             tuple(_nearly(words_false[:, j], words_right.max(axis=1)) for j in range(len(stated))),
         )  # fmt: skip
 
@@ -205,6 +207,12 @@ class Gatherer:
             fresh.replace(file)
         except OSError:
             fresh.unlink(missing_ok=True)
+
+
+def _formula(point: Point, windows: Sequence[Window]) -> bool:
+    """Whether a formula of the point stands there, sign for sign: shared words can't tell a formula from its reversal."""
+    said = ["".join(window.text.lower().split()) for window in windows]
+    return any("".join(formula.lower().split()).rstrip(")") in text for formula in point.formulas for text in said)
 
 
 def _nearly(words: Numbers, against: Numbers) -> int | None:
