@@ -24,7 +24,9 @@ Url = Annotated[str, AfterValidator(_base)]
 class Settings(BaseSettings):
     """Each field is the environment variable COACH_<NAME>."""
 
-    model_config = SettingsConfigDict(env_prefix="COACH_", env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix="COACH_", env_file=".env", env_file_encoding="utf-8", extra="ignore", env_ignore_empty=True
+    )
 
     database: str = Field(default_factory=lambda: f"sqlite:///{user_data_path('interview-coach') / 'coach.db'}")
     content: Path | None = None

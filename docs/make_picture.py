@@ -29,7 +29,8 @@ README = DOCS.parent / "README.md"
 TALK = (
     "/next precision",
     "Of all the posts we deleted, the share that really broke the rules: TP / (TP + FP). "
-    "It is hurt by false positives only, missed ones do not enter it. Raising the threshold usually raises it and costs recall.",
+    "It is hurt by false positives only, missed ones do not enter it. Raising the threshold usually raises it and costs recall. "
+    "I would protect it where a wrong deletion is expensive.",
     "Go deeper",
     "Locking accounts for fraud: a false positive there does more harm than a miss.",
 )

@@ -32,9 +32,7 @@ def client(server: BotApiServer, token: str = TOKEN, timeout: float = 5.0) -> Bo
 
 def keys(*rows: dict[str, str]) -> InlineKeyboardMarkup:
     """A keyboard, one row for each dictionary of labels and data."""
-    return InlineKeyboardMarkup(
-        [[InlineKeyboardButton(k, callback_data=v) for k, v in row.items()] for row in rows]
-    )
+    return InlineKeyboardMarkup([[InlineKeyboardButton(k, callback_data=v) for k, v in row.items()] for row in rows])
 
 
 @pytest.fixture(autouse=True)
@@ -261,9 +259,7 @@ def _keyed(bot: Bot, chat: int, data: str) -> Awaitable[Any]:
 
 
 @pytest.mark.parametrize(("name", "deed", "status", "description"), RULES, ids=[rule[0] for rule in RULES])
-async def test_rule(
-    server: BotApiServer, bot: Bot, alice: Person, name: str, deed: Deed, status: int, description: str
-) -> None:
+async def test_rule(server: BotApiServer, bot: Bot, alice: Person, name: str, deed: Deed, status: int, description: str) -> None:
     """What Telegram refuses is refused in its words, and leaves no trace in the ledger."""
     before = len(server.accepted)
     if status == 200:
@@ -305,17 +301,13 @@ async def test_every_kind_of_body(server: BotApiServer, alice: Person) -> None:
             await http.post(address, data={k: str(v) for k, v in params.items()}, files={"x": b"y"}),
         ):
             assert answer.status_code == 200 and answer.json()["result"]["text"] == "é"
-        assert (
-            await http.post(address, content=b"{", headers={"content-type": "application/json"})
-        ).status_code == 400
+        assert (await http.post(address, content=b"{", headers={"content-type": "application/json"})).status_code == 400
     assert len(server.sent(alice)) == 4 and server.sent(alice)[2].buttons == ["a"]
 
 
 async def test_what_is_sent_is_delivered(server: BotApiServer, bot: Bot, alice: Person) -> None:
     """A message has its text, entities, keyboard and id, and a person reads messages in order."""
-    first = await bot.send_message(
-        alice.id, "<b>One</b> &amp; more", "HTML", reply_markup=keys({"Yes": "y", "No": "n"})
-    )
+    first = await bot.send_message(alice.id, "<b>One</b> &amp; more", "HTML", reply_markup=keys({"Yes": "y", "No": "n"}))
     await bot.send_message(alice.id, "Two", reply_to_message_id=first.message_id)
     one, two = await alice.next_message(), await alice.next_message()
     assert (one.text, one.styled("bold"), one.buttons) == ("One & more", ["One"], ["Yes", "No"])
@@ -508,9 +500,7 @@ async def test_without_privacy_and_alone(alice: Person) -> None:
 # Long polling
 
 
-async def test_updates_are_served_until_they_are_confirmed(
-    server: BotApiServer, bot: Bot, alice: Person
-) -> None:
+async def test_updates_are_served_until_they_are_confirmed(server: BotApiServer, bot: Bot, alice: Person) -> None:
     """Only a later offset confirms; a negative one forgets all but the last; one from far ahead means nothing."""
     for text in ("a", "b", "c"):
         await alice.says(text)
@@ -596,9 +586,7 @@ async def test_a_whole_application_polls(server: BotApiServer, alice: Person) ->
 # Webhook
 
 
-async def test_a_webhook_gets_each_update_until_it_takes_it(
-    server: BotApiServer, bot: Bot, alice: Person
-) -> None:
+async def test_a_webhook_gets_each_update_until_it_takes_it(server: BotApiServer, bot: Bot, alice: Person) -> None:
     """Updates are posted in order with the secret, again after a failure, and not to getUpdates meanwhile."""
     got: list[tuple[str, str, str]] = []
     answers = [503, 200, 200, 200]
@@ -628,9 +616,7 @@ async def test_a_webhook_gets_each_update_until_it_takes_it(
         info = await bot.get_webhook_info()
         assert (info.url, info.pending_update_count) == (url, 0)
         assert info.last_error_message == "Wrong response from the webhook: 503 Service Unavailable"
-        with pytest.raises(
-            telegram.error.Conflict, match="can't use getUpdates method while webhook is active"
-        ):
+        with pytest.raises(telegram.error.Conflict, match="can't use getUpdates method while webhook is active"):
             await bot.get_updates()
         server.redeliver(server.updates[0])
         await server.wait_for(lambda: len(got) == 4)
@@ -692,9 +678,7 @@ async def test_status_faults(server: BotApiServer, bot: Bot, alice: Person) -> N
     ],
     ids=["cut before", "cut after", "cut in the middle", "504 after", "malformed"],
 )
-async def test_ambiguous_faults(
-    server: BotApiServer, bot: Bot, alice: Person, knobs: dict[str, Any], delivered: int
-) -> None:
+async def test_ambiguous_faults(server: BotApiServer, bot: Bot, alice: Person, knobs: dict[str, Any], delivered: int) -> None:
     """The client sees an error in each case; the ledger alone knows whether the message was accepted."""
     fault = server.fault("sendMessage", **knobs)
     with pytest.raises(telegram.error.TelegramError):
@@ -759,9 +743,7 @@ async def test_a_restart_on_the_same_port(server: BotApiServer, bot: Bot, alice:
 # The contract
 
 
-async def test_requests_are_held_against_the_description(
-    server: BotApiServer, bot: Bot, alice: Person
-) -> None:
+async def test_requests_are_held_against_the_description(server: BotApiServer, bot: Bot, alice: Person) -> None:
     """An unknown parameter is a violation even where Telegram would let it pass; proper calls are none."""
     if CONTRACT is None:
         pytest.skip("the description of the Bot API isn't at ../shared/platforms")

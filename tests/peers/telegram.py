@@ -44,9 +44,7 @@ __all__ = [
     "Tap", "telegram_contract",
 ]  # fmt: skip
 
-WEBHOOK_ACTIVE = (
-    "can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
-)
+WEBHOOK_ACTIVE = "can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
 LONGEST_POLL = 50
 UPLOAD_LIMIT = 50 << 20
 PAGE = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
@@ -113,9 +111,7 @@ class BotApiServer(World):
         await self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.stop()
 
     async def start(self) -> None:
@@ -169,9 +165,7 @@ class BotApiServer(World):
         """The commands the bot set for everybody, in no particular language."""
         return self.commands_for()
 
-    def commands_for(
-        self, scope: str = "default", language: str = "", bot: Account | None = None
-    ) -> list[Json]:
+    def commands_for(self, scope: str = "default", language: str = "", bot: Account | None = None) -> list[Json]:
         """The commands of one scope, such as "all_private_chats" or "chat:50001", and language."""
         return (bot or self.bot).commands.get((scope, language), [])
 
@@ -250,9 +244,7 @@ class BotApiServer(World):
 
     def story(self) -> str:
         """What a failing test wants to read."""
-        last = [
-            f"{c.method} {c.status} {c.description}".strip() for c in self.calls if c.method != "getUpdates"
-        ][-8:]
+        last = [f"{c.method} {c.status} {c.description}".strip() for c in self.calls if c.method != "getUpdates"][-8:]
         return f"{super().story()}; last calls: {last}"
 
     # Requests
@@ -315,9 +307,7 @@ class BotApiServer(World):
             call.status, call.description = 500, repr(error)
             self.violations.append(f"{call.method}: this server broke on it: {error!r}")
             raise
-        body = json.dumps({"ok": True, "result": call.result}, ensure_ascii=False).encode(
-            "utf-8", "surrogatepass"
-        )
+        body = json.dumps({"ok": True, "result": call.result}, ensure_ascii=False).encode("utf-8", "surrogatepass")
         if fault and fault.when == "middle":
             return await _half(request, call, body)
         if fault and fault.malformed:
@@ -410,9 +400,7 @@ class BotApiServer(World):
             headers["X-Telegram-Bot-Api-Secret-Token"] = hook.secret
         try:
             body = json.dumps(update).encode()
-            async with self._session.post(
-                hook.url, data=body, headers=headers, allow_redirects=False
-            ) as answer:
+            async with self._session.post(hook.url, data=body, headers=headers, allow_redirects=False) as answer:
                 await answer.read()
                 if 200 <= answer.status <= 299:
                     return True
@@ -579,9 +567,7 @@ def _failure(error: ApiError) -> web.Response:
 async def _half(request: web.Request, call: Call, body: bytes) -> web.StreamResponse:
     """Send half of the answer and hang up."""
     call.status, call.description = 0, "connection cut halfway"
-    response = web.StreamResponse(
-        headers={"Content-Type": "application/json", "Content-Length": str(len(body))}
-    )
+    response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(body))})
     await response.prepare(request)
     await response.write(body[: len(body) // 2])
     if request.transport:

@@ -126,9 +126,7 @@ def find_chat(world: World, call: Call, *, send: bool = False) -> Chat:
         raise bad("chat not found")
     chat = world.private(person, call.bot)
     if not chat.started:
-        if not any(
-            person in group.members and call.bot in group.accounts() for group in world.groups.values()
-        ):
+        if not any(person in group.members and call.bot in group.accounts() for group in world.groups.values()):
             raise bad("chat not found")
         if send:
             raise ApiError(403, "Forbidden: bot can't initiate conversation with a user")
@@ -137,9 +135,7 @@ def find_chat(world: World, call: Call, *, send: bool = False) -> Chat:
     return chat
 
 
-def formatted(
-    world: World, call: Call, name: str = "text", entities: str = "entities"
-) -> tuple[str, list[Entity]]:
+def formatted(world: World, call: Call, name: str = "text", entities: str = "entities") -> tuple[str, list[Entity]]:
     """The text of a call, parsed and tidied."""
     source, mode = call.text(name), call.text("parse_mode").lower()
     if len(source.encode("utf-8", "surrogatepass")) > 1 << 15:
@@ -274,9 +270,7 @@ def _send_file(world: World, call: Call, kind: str, folder: str, name: str, mime
 
 def _check_picture(data: bytes) -> None:
     if len(data) > PHOTO_LIMIT:
-        raise bad(
-            f"file of size {len(data)} bytes is too big for a photo; the maximum size is {PHOTO_LIMIT} bytes"
-        )
+        raise bad(f"file of size {len(data)} bytes is too big for a photo; the maximum size is {PHOTO_LIMIT} bytes")
     if not data.startswith(PICTURES):
         raise bad("IMAGE_PROCESS_FAILED")
     width, height = picture_size(data)
@@ -314,14 +308,10 @@ def _deliver(
     file: Stored | None = None,
 ) -> Json:
     number, date = chat.next_message_id(), world.date()
-    options: Json = {
-        name: call.flag(name) for name in ("disable_notification", "protect_content") if name in call.params
-    }
+    options: Json = {name: call.flag(name) for name in ("disable_notification", "protect_content") if name in call.params}
     if preview := call.object("link_preview_options", "link preview options"):
         options["link_preview_options"] = preview
-    message = Message(
-        number, chat, call.bot, date, text, entities, rows, other, media or {}, file, reply, options=options
-    )
+    message = Message(number, chat, call.bot, date, text, entities, rows, other, media or {}, file, reply, options=options)
     chat.history[number] = message
     chat.sent.append(message)
     world.delivered.append(message)
@@ -567,9 +557,7 @@ def get_my_description(world: World, call: Call) -> Json:
 
 @method("getMyShortDescription")
 def get_my_short_description(world: World, call: Call) -> Json:
-    return {
-        "short_description": call.bot.descriptions.get(("short_description", call.text("language_code")), "")
-    }
+    return {"short_description": call.bot.descriptions.get(("short_description", call.text("language_code")), "")}
 
 
 @method("logOut")

@@ -205,9 +205,7 @@ def _value(source: str, i: int, where: str) -> tuple[str, int]:
     return "".join(out), i
 
 
-def _close(
-    source: str, begin: int, stack: list[_Open], found: list[Entity], out: list[str], offset: int
-) -> int:
+def _close(source: str, begin: int, stack: list[_Open], found: list[Entity], out: list[str], offset: int) -> int:
     """Read an end tag, record what it closes, and say where the text goes on."""
     where = f"at byte offset {_byte(source, begin)}"
     if not stack:
@@ -260,12 +258,7 @@ def checked_link(url: str) -> str:
     except ValueError:
         return ""
     host = (parts.hostname or "").lower()
-    if (
-        parts.scheme not in ("http", "https")
-        or "." not in host
-        or re.search(r"\s", host)
-        or host.startswith(".")
-    ):
+    if parts.scheme not in ("http", "https") or "." not in host or re.search(r"\s", host) or host.startswith("."):
         return ""
     tail = (f"?{parts.query}" if parts.query else "") + (f"#{parts.fragment}" if parts.fragment else "")
     return f"{parts.scheme}://{host}{port}{parts.path or '/'}{tail}"
@@ -363,10 +356,7 @@ def _fit(entities: list[Entity]) -> list[Entity]:
     whole = [
         entity
         for entity in _apart([e for e in ordered if e["type"] not in (*STYLES, *QUOTES)])
-        if all(
-            not _meet(entity, q) or (_span(q)[0] <= _span(entity)[0] and _span(entity)[1] <= _span(q)[1])
-            for q in quotes
-        )
+        if all(not _meet(entity, q) or (_span(q)[0] <= _span(entity)[0] and _span(entity)[1] <= _span(q)[1]) for q in quotes)
     ]
     kept = whole + quotes
     for style in STYLES:

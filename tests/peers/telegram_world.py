@@ -275,9 +275,7 @@ class Tap:
 class Person:
     """Somebody with a Telegram client. What they do reaches the bot as updates; what the bot sends, they read."""
 
-    def __init__(
-        self, world: World, user_id: int, first_name: str, username: str, language_code: str
-    ) -> None:
+    def __init__(self, world: World, user_id: int, first_name: str, username: str, language_code: str) -> None:
         self.world, self.id, self.first_name = world, user_id, first_name
         self.username, self.language_code = username, language_code
         self._read: dict[tuple[Chat, str], int] = {}
@@ -352,17 +350,11 @@ class Person:
                 self.world.emit(account, "edited_message", message.json())
         return message
 
-    async def sends_photo(
-        self, data: bytes = JPEG, *, caption: str = "", chat: Group | None = None, to: Account | None = None
-    ) -> Message:
+    async def sends_photo(self, data: bytes = JPEG, *, caption: str = "", chat: Group | None = None, to: Account | None = None) -> Message:
         """Send a picture."""
         file = self.world.keep(data, "photos", "photo.jpg", "image/jpeg")
-        media = {
-            "photo": [file.json | {"width": 90, "height": 67}, file.json | {"width": 800, "height": 600}]
-        }
-        return self._post(
-            chat, to, None, text=caption, entities=find_entities(caption), media=media, file=file
-        )
+        media = {"photo": [file.json | {"width": 90, "height": 67}, file.json | {"width": 800, "height": 600}]}
+        return self._post(chat, to, None, text=caption, entities=find_entities(caption), media=media, file=file)
 
     async def sends_document(
         self,
@@ -376,9 +368,7 @@ class Person:
         """Send a file."""
         file = self.world.keep(data, "documents", name, "application/octet-stream")
         media = {"document": file.json | {"file_name": name, "mime_type": file.mime}}
-        return self._post(
-            chat, to, None, text=caption, entities=find_entities(caption), media=media, file=file
-        )
+        return self._post(chat, to, None, text=caption, entities=find_entities(caption), media=media, file=file)
 
     async def sends_voice(
         self,
@@ -393,9 +383,7 @@ class Person:
         media = {"voice": file.json | {"duration": duration, "mime_type": file.mime}}
         return self._post(chat, to, None, media=media, file=file)
 
-    async def sends_sticker(
-        self, emoji: str = "👍", *, chat: Group | None = None, to: Account | None = None
-    ) -> Message:
+    async def sends_sticker(self, emoji: str = "👍", *, chat: Group | None = None, to: Account | None = None) -> Message:
         """Send a sticker."""
         file = self.world.keep(b"RIFF", "stickers", "sticker.webp", "image/webp")
         shape = {"type": "regular", "width": 512, "height": 512, "is_animated": False, "is_video": False}
@@ -420,23 +408,17 @@ class Person:
 
     # What people see
 
-    async def next_message(
-        self, timeout: float = 5.0, *, chat: Group | None = None, of: Account | None = None
-    ) -> Message:
+    async def next_message(self, timeout: float = 5.0, *, chat: Group | None = None, of: Account | None = None) -> Message:
         """The next message from the bot that this person hasn't read yet; AssertionError when none comes in time."""
         place: Chat = chat or self.chat(of)
         return await self._next(place, "sent", place.sent, timeout)
 
-    async def next_edit(
-        self, timeout: float = 5.0, *, chat: Group | None = None, of: Account | None = None
-    ) -> Message:
+    async def next_edit(self, timeout: float = 5.0, *, chat: Group | None = None, of: Account | None = None) -> Message:
         """The next message that the bot edited, once for each edit."""
         place: Chat = chat or self.chat(of)
         return await self._next(place, "edited", place.edited, timeout)
 
-    async def quiet(
-        self, seconds: float = 0.1, *, chat: Group | None = None, of: Account | None = None
-    ) -> None:
+    async def quiet(self, seconds: float = 0.1, *, chat: Group | None = None, of: Account | None = None) -> None:
         """Wait that long and fail if a message came that wasn't read."""
         place: Chat = chat or self.chat(of)
         await asyncio.sleep(seconds)
@@ -456,9 +438,7 @@ class Person:
         self._read[place, kind] = index + 1
         return messages[index]
 
-    def _post(
-        self, group: Group | None, to: Account | None, reply_to: Message | None, **content: Any
-    ) -> Message:
+    def _post(self, group: Group | None, to: Account | None, reply_to: Message | None, **content: Any) -> Message:
         chat: Chat = group or self.chat(to)
         if isinstance(chat, Private):
             if chat.blocked:
@@ -478,9 +458,7 @@ class Person:
             return
         chat.blocked = blocked
         statuses = ("member", "kicked") if blocked else ("kicked", "member")
-        self.world.emit(
-            chat.account, "my_chat_member", self.world.change(chat, chat.account, self, *statuses)
-        )
+        self.world.emit(chat.account, "my_chat_member", self.world.change(chat, chat.account, self, *statuses))
 
 
 class World:
@@ -491,9 +469,7 @@ class World:
         self.bots: dict[str, Account] = {}
         for number, token in enumerate(tokens):
             tail = str(number + 1) if number else ""
-            account = Account(
-                token, int(token.split(":")[0]), f"coach{tail}_test_bot", f"Coach{tail}", privacy
-            )
+            account = Account(token, int(token.split(":")[0]), f"coach{tail}_test_bot", f"Coach{tail}", privacy)
             account.next_update_id += 1_000_000 * number
             self.bots[token] = account
         self.people: dict[int, Person] = {}
@@ -625,9 +601,7 @@ class World:
         if status == "kicked":
             body["until_date"] = 0
         if status == "administrator":
-            rights = (
-                "manage_chat delete_messages manage_video_chats restrict_members promote_members change_info"
-            )
+            rights = "manage_chat delete_messages manage_video_chats restrict_members promote_members change_info"
             rights += " invite_users post_stories edit_stories delete_stories"
             body |= {
                 "can_be_edited": False,
@@ -654,9 +628,7 @@ class World:
     def redeliver(self, update: Json | int) -> None:
         """Serve an update once more though it may be confirmed, as Telegram now and then does."""
         number = update if isinstance(update, int) else update["update_id"]
-        account, known = next(
-            (a, u) for a in self.bots.values() for u in a.history if u["update_id"] == number
-        )
+        account, known = next((a, u) for a in self.bots.values() for u in a.history if u["update_id"] == number)
         account.again.append(known)
         self.wake(account)
 
