@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run test lint check lock
+.PHONY: run test bench-grading lint check lock
 .DEFAULT_GOAL := run
 
 run: .venv/.run
@@ -11,6 +11,10 @@ run: .venv/.run
 
 test: .venv/.dev
 	$(BIN)/pytest -q
+
+# How well the grader agrees with markers; about two minutes.
+bench-grading: .venv/.dev
+	PYTHONPATH=tests $(BIN)/python -m bench.grading
 
 lint: .venv/.dev
 	$(BIN)/ruff check .
