@@ -10,7 +10,7 @@ run: .venv/.run
 	@$(BIN)/coach run
 
 test: .venv/.dev
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -n 2 --dist worksteal
 
 # How well the grader agrees with markers; about two minutes.
 bench-grading: .venv/.dev
