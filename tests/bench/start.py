@@ -1,4 +1,4 @@
-"""Measures what docs/benchmarks.md says of starting and of memory: python bench/start.py [path of `coach`]
+"""Measures what docs/benchmarks.md says of starting and of memory: python tests/bench/start.py [path of `coach`]
 
 Linux only (it reads /proc). The Telegram process is measured against the Bot API server of the tests.
 """
@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 STARTS = 5
 
