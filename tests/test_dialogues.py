@@ -133,7 +133,7 @@ class AtTerminal:
         return await self.hears()
 
     async def hears(self) -> str:
-        await asyncio.wait_for(self._screen.prompted.wait(), 5)
+        await asyncio.wait_for(self._screen.prompted.wait(), 20)
         self._screen.prompted.clear()
         flat = _flat(self._screen.text)
         self._numbers = {label: number for number, label in re.findall(r"\[(\d+)\] (.+?)(?= \[\d+\]| you>)", flat)}

@@ -838,7 +838,7 @@ async def test_a_malformed_payload_ends_the_client(server: DiscordServer, guild:
     async with online(server) as bot:
         server.gateway.garble()
         with pytest.raises(ValueError):
-            await asyncio.wait_for(bot.running, 5)
+            await asyncio.wait_for(bot.running, 20)
         await bot.close()
         await server.wait_for(lambda: not server.gateway.ready)
 

@@ -64,13 +64,19 @@ class Terminal:
         return self._child
 
 
+@pytest.fixture(scope="module")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache that all these processes share, so that what can be kept is made once."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def coach(tmp_path: Path) -> Iterator[Callable[..., Terminal]]:
+def coach(tmp_path: Path, parsed: Path) -> Iterator[Callable[..., Terminal]]:
     """Starts `coach` in a pseudo-terminal, with an empty home."""
     started: list[Terminal] = []
 
     def start(*arguments: str, **settings: str) -> Terminal:
-        started.append(Terminal(sys.executable, ["-m", "adapters", *arguments], tmp_path, tmp_path, **settings))
+        started.append(Terminal(sys.executable, ["-m", "adapters", *arguments], tmp_path, tmp_path, COACH_CACHE=str(parsed), **settings))
         return started[-1]
 
     yield start
@@ -89,9 +95,8 @@ def _interview(terminal: Terminal, timeout: float = 30) -> str:
     return terminal.says(REPLY, GRADED)
 
 
-@pytest.mark.parametrize("command", ["chat", "run"])
-def test_a_person_types_numbers_and_a_reply_and_reads_a_grade(coach: Callable[..., Terminal], tmp_path: Path, command: str) -> None:
-    terminal = coach(command)
+def test_a_person_types_numbers_and_a_reply_and_reads_a_grade(coach: Callable[..., Terminal], tmp_path: Path) -> None:
+    terminal = coach("run")
     graded = _interview(terminal)
 
     assert re.search(r"\d{1,3}/100 · Precision", graded)
@@ -139,21 +144,20 @@ def test_however_it_is_ended_it_says_goodbye(coach: Callable[..., Terminal], how
     assert status == 0
 
 
-@pytest.mark.parametrize("settings", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_no_colour_where_none_is_wanted(coach: Callable[..., Terminal], settings: dict[str, str]) -> None:
-    terminal = coach("chat", **settings)
+def test_no_colour_on_a_dumb_terminal(coach: Callable[..., Terminal]) -> None:
+    terminal = coach("chat", TERM="dumb")
     terminal.until("you> ")
-    terminal.says("/help", "How this works")
 
     assert COLOUR not in terminal.shown
 
 
-def test_long_lines_are_folded_at_words_to_the_width_of_the_terminal(coach: Callable[..., Terminal]) -> None:
+def test_no_colour_where_none_is_wanted_and_lines_folded_at_words(coach: Callable[..., Terminal]) -> None:
     terminal = coach("chat", NO_COLOR="1")
     terminal.until("you> ")
     terminal.says("/next precision", "Question · ")
     terminal.says(REPLY, GRADED)
 
+    assert COLOUR not in terminal.shown
     typed_or_first = ("you> ", "The coach is here")
     assert max(len(line) for line in terminal.shown.replace("\r", "").split("\n") if not line.startswith(typed_or_first)) <= 92
 

@@ -86,14 +86,14 @@ class Stage:
 
     async def owes(self, state: str, number: int = 1) -> None:
         """Waits until so many messages are in this state of the outbox."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while (await self.home.store.count()).get(f"outbox {state}", 0) < number:
                 await asyncio.sleep(0.005)
 
     async def retries(self) -> timedelta:
         """Moves the clock to the time at which a failed message is tried again; returns how long that is."""
         now = self.home.clock()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while (due := await self.home.store.next_at(["telegram"])) is None or due <= now:
                 await asyncio.sleep(0.005)
         self.home.clock.at = due
@@ -282,7 +282,7 @@ async def test_pages_that_arrived_are_not_sent_again_with_those_that_did_not(sta
 async def test_the_coach_is_seen_typing_while_it_grades(stage: Stage, ann: Person, grader: Echo) -> None:
     await ask(ann, "/next precision")
     await ann.says("I think slowly")
-    await asyncio.wait_for(grader.begun.wait(), 5)
+    await asyncio.wait_for(grader.begun.wait(), 20)
 
     assert await stage.server.wait_for(lambda: stage.server.actions) == [(ann.id, "typing")]
     assert ann.unread() == []
@@ -591,7 +591,7 @@ async def test_a_slow_grade_of_one_learner_delays_nobody_else(stage: Stage, ann:
     await ask(ann, "/next precision")
     await ask(bob, "/next precision")
     await ann.says("I think slowly")
-    await asyncio.wait_for(grader.begun.wait(), 5)
+    await asyncio.wait_for(grader.begun.wait(), 20)
 
     assert "50/100" in (await ask(bob, "words")).text
     assert ann.unread() == []
@@ -608,7 +608,7 @@ async def test_one_learners_messages_are_answered_in_their_order(stage: Stage, a
     await ann.says("/help")
     await ann.says("/next recall")
     await ann.says("a second one")
-    await asyncio.wait_for(grader.begun.wait(), 5)
+    await asyncio.wait_for(grader.begun.wait(), 20)
     grader.go.set()
     heard = [(await ann.next_message()).text for _ in range(5)]
 
@@ -631,7 +631,7 @@ async def test_an_update_delivered_twice_is_answered_once(stage: Stage, ann: Per
     await ask(ann, "/next precision")
     await ann.says("I think slowly")
     update = stage.server.updates[-1]
-    await asyncio.wait_for(grader.begun.wait(), 5)
+    await asyncio.wait_for(grader.begun.wait(), 20)
     stage.server.redeliver(update)
     await stage.server.wait_for(lambda: not stage.server.bot.again)
     grader.go.set()
@@ -729,7 +729,7 @@ async def test_a_wrong_token_is_told_in_a_sentence_without_it(server: BotApiServ
 
 async def _start_and_stop(adapter: Telegram) -> None:
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await adapter.start()
     finally:
         await adapter.stop()
@@ -744,7 +744,7 @@ async def test_a_token_that_is_revoked_ends_the_adapter_with_a_sentence(home: Wo
         server.revoke()
         await ann.says("/help")
         with pytest.raises(SettingsError, match="Telegram refuses COACH_TELEGRAM_TOKEN"):
-            await asyncio.wait_for(running, 5)
+            await asyncio.wait_for(running, 20)
         await adapter.stop()
 
 
@@ -808,7 +808,7 @@ async def test_stopping_does_not_wait_for_a_telegram_that_never_answered(home: W
         await adapter.run()
 
     living = asyncio.create_task(whole())
-    await asyncio.wait_for(fault.reached.wait(), 5)
+    await asyncio.wait_for(fault.reached.wait(), 20)
     async with asyncio.timeout(3):
         await adapter.stop()
         await living
@@ -943,10 +943,10 @@ async def test_stopping_waits_for_the_message_that_is_being_sent(
     async with world(library, database, clock=clock, grader=Echo()) as home, at_work(home, server) as stage:
         held = server.fault("sendMessage", hold=go)
         await ann.says("/help")
-        await asyncio.wait_for(held.reached.wait(), 5)
+        await asyncio.wait_for(held.reached.wait(), 20)
         stopping = asyncio.create_task(stage.adapter.stop())
         asyncio.get_running_loop().call_later(0.1, go.set)
-        await asyncio.wait_for(stopping, 5)
+        await asyncio.wait_for(stopping, 20)
     async with world(library, database, clock=clock, grader=Echo()) as home, at_work(home, server) as stage:
         clock.move(minutes=5)
         stage.courier.wake()
@@ -1292,7 +1292,7 @@ async def test_a_process_that_was_killed_is_continued_by_the_next(database: Path
             assert "What I ask about" in (await ann.next_message()).text
             assert "No streak yet" in (await ask(ann, "/streak")).text
             second.send_signal(signal.SIGTERM)
-            await asyncio.wait_for(second.communicate(), 5)
+            await asyncio.wait_for(second.communicate(), 20)
 
     assert second.returncode == 0
 

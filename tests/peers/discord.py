@@ -241,11 +241,11 @@ class DiscordServer(World):
         self.token = None
         self.gateway.drop(4004)
 
-    async def connected(self, count: int = 1, timeout: float = 5.0) -> None:
+    async def connected(self, count: int = 1, timeout: float = 20.0) -> None:
         """Wait until so many gateway connections are identified or resumed."""
         await self.wait_for(lambda: len(self.gateway.ready) >= count, timeout, f"{count} connections")
 
-    async def settled(self, quiet: float = 0.05, timeout: float = 5.0) -> None:
+    async def settled(self, quiet: float = 0.05, timeout: float = 20.0) -> None:
         """Wait until no call is under way, no interaction waits, and nothing has happened for `quiet` seconds."""
         while True:
             await self.wait_for(self._idle, timeout, "the bot to settle")

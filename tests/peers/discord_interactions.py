@@ -137,17 +137,17 @@ class Interaction:
         await self.world.wait_for(lambda: self.ack or self.late, self.world.deadline + 2, f"the end of {self!r}")
         return self
 
-    async def answered(self, timeout: float = 5.0) -> Message:
+    async def answered(self, timeout: float = 20.0) -> Message:
         """The answer, once it says something."""
         await self.world.wait_for(lambda: self.messages, timeout, f"an answer to {self!r}")
         return self.messages[0]
 
-    async def followed_up(self, count: int = 1, timeout: float = 5.0) -> Message:
+    async def followed_up(self, count: int = 1, timeout: float = 20.0) -> Message:
         """The follow-up with this number, counted from 1."""
         await self.world.wait_for(lambda: len(self.followups) >= count, timeout, f"follow-up {count} to {self!r}")
         return self.followups[count - 1]
 
-    async def shows(self, text: str, timeout: float = 5.0) -> Message:
+    async def shows(self, text: str, timeout: float = 20.0) -> Message:
         """The message, of its answers or the one with the button, that says this, perhaps after an edit."""
 
         def found() -> Message | None:

@@ -172,7 +172,7 @@ class Person(User):
 
     # What they see
 
-    async def next_message(self, timeout: float = 5.0, *, channel: Channel | None = None) -> Message:
+    async def next_message(self, timeout: float = 20.0, *, channel: Channel | None = None) -> Message:
         """The next message of the bot there that this person can read and hasn't, answers to interactions among them."""
         place = channel or self.channel
         index = self._read.get((place, "sent"), 0)
@@ -180,7 +180,7 @@ class Person(User):
         self._read[place, "sent"] = index + 1
         return self._sent(place)[index]
 
-    async def next_edit(self, timeout: float = 5.0, *, channel: Channel | None = None) -> Message:
+    async def next_edit(self, timeout: float = 20.0, *, channel: Channel | None = None) -> Message:
         """The next message that the bot changed there, once for each change."""
         place = channel or self.channel
         index = self._read.get((place, "edited"), 0)

@@ -431,7 +431,7 @@ class World:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def wait_for(self, predicate: Callable[[], T | None], timeout: float = 5.0, what: str = "it") -> T:
+    async def wait_for(self, predicate: Callable[[], T | None], timeout: float = 20.0, what: str = "it") -> T:
         """Wait until the predicate holds and return what it gave; AssertionError after so many seconds."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout

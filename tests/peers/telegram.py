@@ -221,7 +221,7 @@ class BotApiServer(World):
         for tap in self.taps.values():
             tap.expired = True
 
-    async def settled(self, quiet: float = 0.05, timeout: float = 5.0) -> None:
+    async def settled(self, quiet: float = 0.05, timeout: float = 20.0) -> None:
         """Wait until every update is confirmed, no call is under way, and nothing has happened for `quiet` seconds.
 
         A bot that confirmed an update and still thinks about it looks settled: wait for its message instead.

@@ -267,7 +267,7 @@ class Tap:
     answer: Json | None = None
     expired: bool = False
 
-    async def answered(self, timeout: float = 5.0) -> Json:
+    async def answered(self, timeout: float = 20.0) -> Json:
         """What answerCallbackQuery said: its parameters, text and show_alert among them."""
         return await self.message.chat.world.wait_for(lambda: self.answer, timeout)
 
@@ -408,12 +408,12 @@ class Person:
 
     # What people see
 
-    async def next_message(self, timeout: float = 5.0, *, chat: Group | None = None, of: Account | None = None) -> Message:
+    async def next_message(self, timeout: float = 20.0, *, chat: Group | None = None, of: Account | None = None) -> Message:
         """The next message from the bot that this person hasn't read yet; AssertionError when none comes in time."""
         place: Chat = chat or self.chat(of)
         return await self._next(place, "sent", place.sent, timeout)
 
-    async def next_edit(self, timeout: float = 5.0, *, chat: Group | None = None, of: Account | None = None) -> Message:
+    async def next_edit(self, timeout: float = 20.0, *, chat: Group | None = None, of: Account | None = None) -> Message:
         """The next message that the bot edited, once for each edit."""
         place: Chat = chat or self.chat(of)
         return await self._next(place, "edited", place.edited, timeout)
@@ -639,7 +639,7 @@ class World:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def wait_for(self, predicate: Callable[[], T | None], timeout: float = 5.0, what: str = "it") -> T:
+    async def wait_for(self, predicate: Callable[[], T | None], timeout: float = 20.0, what: str = "it") -> T:
         """Wait until the predicate holds and return what it gave; AssertionError after so many seconds."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
