@@ -127,6 +127,7 @@ class ReaderGrader:
     def verdicts(self, rubric: Rubric, evidence: Evidence, windows: Sequence[Window]) -> tuple[Verdict, ...]:
         """A verdict for each point: contradicted where that is the likeliest, else by the share of it that is expected."""
         found = []
+        false = set(evidence.believed)  # a segment that says a misconception in the rubric's own words makes no point
         for k, (point, chances) in enumerate(zip(rubric.points, self._head.points(evidence.points), strict=True)):
             expected = (float(chances[0] + 0.5 * chances[1]) - LEAST) / (MOST - LEAST)
             strength = round(min(max(expected, 0.0), 1.0), 3)
@@ -137,6 +138,8 @@ class ReaderGrader:
                 contradicted, strength, sure = False, 1.0, 1.0
             elif unsaid is not None:
                 contradicted, sure = True, 1.0
+            elif evidence.best[k] in false:
+                strength = 0.0
             if contradicted:
                 window = windows[evidence.worst[k] if unsaid is None else unsaid]
                 found.append(Verdict(point.id, Finding.CONTRADICTED, window.text, window.start, window.end, sure=round(sure, 3)))
