@@ -208,7 +208,7 @@ async def serving(home: House, adapters: Sequence[Adapter]) -> AsyncIterator[Non
     try:
         yield
     finally:
-        clock.stop()
+        await clock.stop()
         await courier.stop()
         with suppress(asyncio.CancelledError):
             await sending
