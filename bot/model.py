@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -199,4 +199,5 @@ class Changes:
     asked: tuple[Asked, ...] = ()
     attempt: Attempt | None = None
     practised: Practised | None = None
-    events: tuple[str, ...] = field(default=())
+    also: tuple[object, ...] = ()
+    """Anything else that a table keeps (see `bot.database.rows.row_of`); written over what has the same key."""

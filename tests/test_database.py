@@ -250,7 +250,7 @@ async def test_a_daily_question_is_owed_once_a_local_day(store: Database, databa
 
 async def test_what_is_written_survives_a_power_cut(store: Database) -> None:
     """Every connection writes ahead, waits for the disk, and checks what refers to what."""
-    async with store._engine.connect() as connection:
+    async with store.engine.connect() as connection:
         found = {name: (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar() for name in
                  ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")}  # fmt: skip
 
@@ -260,7 +260,7 @@ async def test_what_is_written_survives_a_power_cut(store: Database) -> None:
 async def test_another_process_that_writes_is_waited_for_and_then_told(database: Path) -> None:
     """A short wait is not noticed; a long one is StoreBusy, and nothing is half written."""
     store = await Database.open(f"sqlite:///{database}")
-    async with store._engine.connect() as connection:
+    async with store.engine.connect() as connection:
         await connection.exec_driver_sql("PRAGMA busy_timeout = 300")
     other = sqlite3.connect(database, isolation_level=None)
     try:

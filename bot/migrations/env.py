@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic import context
 from sqlmodel import SQLModel
 
-from bot import database as rows
+from bot.database import rows
 
 target_metadata = SQLModel.metadata
 

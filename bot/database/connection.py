@@ -1,0 +1,167 @@
+"""One database: its connections, transactions and errors. SQLite runs in WAL with synchronous FULL and BEGIN IMMEDIATE."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from bot.errors import StoreBusy, StoreError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+S = TypeVar("S", bound="Connected")
+
+
+def uncut(
+    method: Callable[Concatenate[S, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """A caller that is cancelled waits no longer, but the transaction goes on to its end: SQLAlchemy's connection does not
+    survive being cancelled between a statement and its answer, and the process would never end."""
+
+    @wraps(method)
+    async def whole(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        task = asyncio.ensure_future(method(self, *args, **kwargs))
+        self._underway.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    return whole
+
+
+class Connected:
+    """What every part of the store stands on: `reading` and `writing` sessions of one engine."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self._underway: set[asyncio.Future[Any]] = set()
+
+    @classmethod
+    async def open(cls, url: str) -> Self:
+        """Connects, brings the schema up to date and returns the store.
+
+        Raises StoreError in one sentence where that can't be done, StoreTooNew where the schema is a later one."""
+        from bot.migrations import upgrade
+
+        engine = _engine(url)
+        try:
+            async with engine.begin() as connection:
+                await connection.run_sync(upgrade)
+        except SQLAlchemyError as error:
+            await engine.dispose()
+            raise _translated(error) from error
+        except BaseException:
+            await engine.dispose()
+            raise
+        return cls(engine)
+
+    async def close(self) -> None:
+        while self._underway:
+            await asyncio.wait(self._underway)
+        await self.engine.dispose()
+
+    def _ended(self, task: asyncio.Future[Any]) -> None:
+        self._underway.discard(task)
+        if not task.cancelled():
+            task.exception()  # looked at here for a caller that is gone
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        async with _wrapped(), AsyncSession(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncSession]:
+        async with _wrapped(), self.engine.connect() as connection:
+            await connection.execution_options(writes=True)
+            async with connection.begin(), AsyncSession(bind=connection, expire_on_commit=False) as session:
+                yield session
+                await session.flush()
+
+    def insert_new(self, table: Any, unique: str) -> Any:
+        if self.engine.dialect.name == "postgresql":
+            from sqlalchemy.dialects.postgresql import insert as postgres
+
+            return postgres(table).on_conflict_do_nothing(index_elements=[unique])
+        from sqlalchemy.dialects.sqlite import insert as sqlite
+
+        return sqlite(table).on_conflict_do_nothing(index_elements=[unique])
+
+
+@asynccontextmanager
+async def _wrapped() -> AsyncIterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise _translated(error) from error
+
+
+def _translated(error: SQLAlchemyError) -> StoreError:
+    reason = str(getattr(error, "orig", error) or error).splitlines()[0]
+    if isinstance(error, OperationalError) and ("locked" in reason or "busy" in reason):
+        return StoreBusy("the database is held by somebody else")
+    if isinstance(error, IntegrityError):
+        return StoreError("the database refused a row")
+    if isinstance(error, DBAPIError):
+        return StoreError(f"the database can't be used: {reason}")
+    return StoreError(f"the database can't be used: {type(error).__name__}")
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of an SQLite URL; None for a database in memory or of another kind."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise StoreError(f"COACH_DATABASE is not a database URL: {url.split(':')[0]}:...") from error
+    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        return None
+    file = Path(parsed.database)
+    if file.is_dir():
+        raise StoreError(f"the database can't be used: {file} is a folder")
+    return file
+
+
+def _engine(url: str) -> AsyncEngine:
+    file = sqlite_file(url)
+    if url.startswith("sqlite://"):
+        url = url.replace("sqlite://", "sqlite+aiosqlite://", 1)
+    if url.startswith(("postgresql://", "postgres://")):
+        url = "postgresql+asyncpg://" + url.split("://", 1)[1]
+    if file is not None:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"the folder of the database can't be made: {error.strerror}") from error
+    try:
+        engine = create_async_engine(url, hide_parameters=True)
+    except (SQLAlchemyError, ImportError) as error:
+        raise StoreError(f"the database can't be used: {str(error).splitlines()[0]}") from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Any) -> None:
+    # A read that becomes a write ignores busy_timeout and fails at once, so writers take the lock when they begin.
+    writes = connection.get_execution_options().get("writes")
+    connection.execute(text("BEGIN IMMEDIATE" if writes else "BEGIN"))

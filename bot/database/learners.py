@@ -1,0 +1,125 @@
+"""What is remembered of one learner, and how a turn's changes are written."""
+
+from __future__ import annotations
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from bot.database.connection import Connected, uncut
+from bot.database.rows import (
+    AddressRow,
+    AskedRow,
+    AttemptRow,
+    LearnerRow,
+    PractisedRow,
+    asked_of,
+    asked_row,
+    attempt_of,
+    attempt_row,
+    learner_of,
+    learner_row,
+    row_of,
+)
+from bot.messages import Address
+from bot.model import Asked, Attempt, Changes, Fate, Memory, Past, Practised
+
+RECENT = 400
+"""Attempts that choosing and progress look back on."""
+
+
+class Learners(Connected):
+    """Reads whole memories; `apply` writes a turn's changes into a transaction that somebody else holds."""
+
+    @uncut
+    async def recall(self, address: Address) -> Memory:
+        async with self.reading() as session:
+            learner = await self.at(session, address)
+            if learner is None:
+                return Memory(None)
+            return await self._memory(session, learner)
+
+    @uncut
+    async def recall_learner(self, id: str) -> Memory:
+        async with self.reading() as session:
+            row = await session.get(LearnerRow, id)
+            return Memory(None) if row is None else await self._memory(session, row)
+
+    async def _memory(self, session: AsyncSession, learner: LearnerRow) -> Memory:
+        open_row = (
+            await session.exec(
+                select(AskedRow)
+                .where(AskedRow.learner == learner.id, AskedRow.fate == Fate.OPEN.value)
+                .order_by(col(AskedRow.at).desc())
+                .limit(1)
+            )
+        ).first()
+        past = await session.exec(
+            select(AttemptRow.question, AttemptRow.at, AttemptRow.score, AttemptRow.followup)
+            .where(AttemptRow.learner == learner.id)
+            .order_by(col(AttemptRow.at).desc())
+            .limit(RECENT)
+        )
+        asked = await session.exec(
+            select(AskedRow.question, AskedRow.at)
+            .where(AskedRow.learner == learner.id, AskedRow.followup == "")
+            .order_by(col(AskedRow.at).desc())
+            .limit(RECENT)
+        )
+        ledger = await session.exec(
+            select(PractisedRow.at, PractisedRow.zone).where(PractisedRow.learner == learner.id).order_by(col(PractisedRow.at))
+        )
+        return Memory(
+            learner_of(learner),
+            asked_of(open_row) if open_row is not None else None,
+            tuple(Past(question, at, score, followup) for question, at, score, followup in reversed(past.all())),
+            tuple((question, at) for question, at in reversed(asked.all())),
+            tuple(Practised(at, zone) for at, zone in ledger.all()),
+        )
+
+    async def at(self, session: AsyncSession, address: Address) -> LearnerRow | None:
+        found = await session.exec(
+            select(LearnerRow)
+            .join(AddressRow, col(AddressRow.learner) == col(LearnerRow.id))
+            .where(AddressRow.platform == address.platform, AddressRow.user == address.user)
+        )
+        return found.first()
+
+    @uncut
+    async def asked(self, learner: str, id: str) -> Asked | None:
+        async with self.reading() as session:
+            row = await session.get(AskedRow, id)
+            return asked_of(row) if row is not None and row.learner == learner else None
+
+    @uncut
+    async def attempt(self, learner: str, id: str) -> Attempt | None:
+        async with self.reading() as session:
+            row = await session.get(AttemptRow, id)
+            return attempt_of(row) if row is not None and row.learner == learner else None
+
+    @uncut
+    async def follow_ups_asked(self, attempt: str) -> frozenset[str]:
+        async with self.reading() as session:
+            return frozenset((await session.exec(select(AskedRow.followup).where(AskedRow.attempt == attempt))).all())
+
+    @uncut
+    async def last_attempt(self, learner: str) -> Attempt | None:
+        async with self.reading() as session:
+            rows = await session.exec(select(AttemptRow).where(AttemptRow.learner == learner).order_by(col(AttemptRow.at).desc()).limit(1))
+            row = rows.first()
+            return attempt_of(row) if row is not None else None
+
+    async def apply(self, session: AsyncSession, address: Address | None, changes: Changes) -> None:
+        if changes.learner is not None:
+            await session.merge(learner_row(changes.learner))
+            await session.flush()
+            if address is not None:
+                await session.merge(AddressRow(platform=address.platform, user=address.user, chat=address.chat, learner=changes.learner.id))
+        for asked in changes.asked:
+            await session.merge(asked_row(asked))
+        await session.flush()
+        if changes.attempt is not None:
+            session.add(attempt_row(changes.attempt))
+        if changes.practised is not None and changes.attempt is not None:
+            session.add(PractisedRow(learner=changes.attempt.learner, at=changes.practised.at, zone=changes.practised.zone))
+        for thing in changes.also:
+            await session.merge(row_of(thing))

@@ -1,0 +1,183 @@
+"""The tables, and how their rows become what the engine knows and back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import date, datetime
+from functools import singledispatch
+
+from sqlalchemy import Index, UniqueConstraint
+from sqlmodel import Field, SQLModel, UTCDateTime
+
+from bot.messages import Address
+from bot.model import Asked, Attempt, Fate, Finding, Grade, Learner, Mistaken, Occasion, Verdict
+from bot.outbox import Lane, Owed, thaw
+
+
+class LearnerRow(SQLModel, table=True):
+    __tablename__ = "learner"
+    id: str = Field(primary_key=True)
+    joined_at: datetime = Field(sa_type=UTCDateTime)
+    home_platform: str
+    home_user: str
+    home_chat: str
+    zone: str
+    minute: int | None = None
+    tracks: str = ""
+    level: int = 3
+    paused_until: date | None = None
+    expecting: str = ""
+    reachable: bool = True
+    next_due_at: datetime | None = Field(default=None, sa_type=UTCDateTime, index=True)
+
+
+class AddressRow(SQLModel, table=True):
+    __tablename__ = "address"
+    platform: str = Field(primary_key=True)
+    user: str = Field(primary_key=True)
+    chat: str
+    learner: str = Field(foreign_key="learner.id", index=True)
+
+
+class AskedRow(SQLModel, table=True):
+    __tablename__ = "asked"
+    __table_args__ = (Index("ix_asked_learner_at", "learner", "at"),)
+    id: str = Field(primary_key=True)
+    learner: str = Field(foreign_key="learner.id")
+    question: str
+    occasion: str
+    at: datetime = Field(sa_type=UTCDateTime)
+    wording: int = 0
+    followup: str = ""
+    attempt: str = ""
+    hints: int = 0
+    fate: str = Fate.OPEN.value
+
+
+class AttemptRow(SQLModel, table=True):
+    __tablename__ = "attempt"
+    __table_args__ = (Index("ix_attempt_learner_at", "learner", "at"),)
+    id: str = Field(primary_key=True)
+    learner: str = Field(foreign_key="learner.id")
+    asked: str = Field(foreign_key="asked.id")
+    question: str
+    followup: str = ""
+    text: str
+    at: datetime = Field(sa_type=UTCDateTime)
+    hints: int = 0
+    score: int | None = None
+    graded_by: str
+    grade: str
+
+
+class PractisedRow(SQLModel, table=True):
+    __tablename__ = "practised"
+    __table_args__ = (Index("ix_practised_learner_at", "learner", "at"),)
+    id: int | None = Field(default=None, primary_key=True)
+    learner: str = Field(foreign_key="learner.id")
+    at: datetime = Field(sa_type=UTCDateTime)
+    zone: str
+
+
+class InboxRow(SQLModel, table=True):
+    __tablename__ = "inbox"
+    __table_args__ = (UniqueConstraint("platform", "key"),)
+    seq: int | None = Field(default=None, primary_key=True)
+    platform: str
+    key: str
+    raw: str = ""
+    taken_at: datetime = Field(sa_type=UTCDateTime)
+    done_at: datetime | None = Field(default=None, sa_type=UTCDateTime, index=True)
+
+
+class OutboxRow(SQLModel, table=True):
+    __tablename__ = "outbox"
+    __table_args__ = (
+        Index("ix_outbox_state_not_before", "state", "not_before"),
+        Index("ix_outbox_chat", "platform", "chat", "state", "seq"),
+    )
+    seq: int | None = Field(default=None, primary_key=True)
+    key: str = Field(unique=True)
+    platform: str
+    user: str
+    chat: str
+    learner: str = ""
+    lane: str
+    kind: str
+    about: str = ""
+    payload: str = ""
+    state: str = "ready"
+    due_at: datetime = Field(sa_type=UTCDateTime)
+    not_before: datetime = Field(sa_type=UTCDateTime)
+    lease_until: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    tries: int = 0
+    unsure: bool = False
+    message: str = ""
+    settled_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+
+
+@singledispatch
+def row_of(thing: object) -> SQLModel:
+    """The row of something that a turn may change. Every table whose rows come from `Changes.also` registers itself here."""
+    raise TypeError(f"no table keeps a {type(thing).__name__}")
+
+
+def learner_of(row: LearnerRow) -> Learner:
+    return Learner(
+        id=row.id, joined_at=row.joined_at, home=Address(row.home_platform, row.home_user, row.home_chat), zone=row.zone,
+        minute=row.minute, tracks=frozenset(row.tracks.split()), level=row.level, paused_until=row.paused_until,
+        expecting=row.expecting, reachable=row.reachable, next_due_at=row.next_due_at,
+    )  # fmt: skip
+
+
+@row_of.register
+def learner_row(learner: Learner) -> LearnerRow:
+    return LearnerRow(
+        id=learner.id, joined_at=learner.joined_at, home_platform=learner.home.platform, home_user=learner.home.user,
+        home_chat=learner.home.chat, zone=learner.zone, minute=learner.minute, tracks=" ".join(sorted(learner.tracks)),
+        level=learner.level, paused_until=learner.paused_until, expecting=learner.expecting, reachable=learner.reachable,
+        next_due_at=learner.next_due_at,
+    )  # fmt: skip
+
+
+def asked_of(row: AskedRow) -> Asked:
+    return Asked(
+        id=row.id, learner=row.learner, question=row.question, occasion=Occasion(row.occasion), at=row.at, wording=row.wording,
+        followup=row.followup, attempt=row.attempt, hints=row.hints, fate=Fate(row.fate),
+    )  # fmt: skip
+
+
+@row_of.register
+def asked_row(asked: Asked) -> AskedRow:
+    return AskedRow(**{**asdict(asked), "occasion": asked.occasion.value, "fate": asked.fate.value})
+
+
+def attempt_of(row: AttemptRow) -> Attempt:
+    raw = json.loads(row.grade)
+    grade = Grade(
+        raw["score"],
+        tuple(Verdict(**{**verdict, "finding": Finding(verdict["finding"])}) for verdict in raw["verdicts"]),
+        tuple(Mistaken(**mistaken) for mistaken in raw["misconceptions"]),
+        raw["graded_by"],
+        raw["note"],
+    )
+    return Attempt(row.id, row.learner, row.asked, row.question, row.followup, row.text, row.at, row.hints, grade)
+
+
+@row_of.register
+def attempt_row(attempt: Attempt) -> AttemptRow:
+    grade = json.dumps(asdict(attempt.grade), ensure_ascii=False)
+    return AttemptRow(
+        id=attempt.id, learner=attempt.learner, asked=attempt.asked, question=attempt.question, followup=attempt.followup,
+        text=attempt.text, at=attempt.at, hints=attempt.hints, score=attempt.grade.score, graded_by=attempt.grade.graded_by,
+        grade=grade,
+    )  # fmt: skip
+
+
+def owed_of(row: OutboxRow) -> Owed:
+    return Owed(
+        key=row.key, address=Address(row.platform, row.user, row.chat), lane=Lane(row.lane), kind=row.kind,
+        reply=thaw(row.payload) if row.payload else None, learner=row.learner, about=row.about, due_at=row.due_at,
+        tries=row.tries, unsure=row.unsure,
+    )  # fmt: skip
