@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from bot.model import Practised
+from bot.model import Learner, Practised
 
 
 def zone_of(name: str) -> ZoneInfo:
@@ -59,6 +60,14 @@ def next_due(minute: int, zone: str, now: datetime, *, after_day: date | None = 
         day += timedelta(days=1)
         due = at_local(day, minute, zone)
     return due
+
+
+def scheduled(learner: Learner, now: datetime) -> Learner:
+    """The learner with the next due time that follows from their settings."""
+    if learner.minute is None or not learner.reachable or learner.paused_until == date.max:
+        return replace(learner, next_due_at=None)
+    last_day_off = learner.paused_until - timedelta(days=1) if learner.paused_until else None
+    return replace(learner, next_due_at=next_due(learner.minute, learner.zone, now, after_day=last_day_off))
 
 
 def slot(due_at: datetime, minute: int, zone: str, now: datetime) -> tuple[date | None, datetime]:

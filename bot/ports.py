@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Protocol
 
@@ -10,6 +11,9 @@ from bot.content import Rubric
 from bot.messages import Address, Reply
 from bot.model import Asked, Attempt, Changes, Grade, Memory
 from bot.outbox import Owed, Pace
+
+grading_for: ContextVar[str] = ContextVar("grading_for", default="")
+"""The learner whose reply is being graded; a grader that has a budget for each counts by it."""
 
 
 class Grader(Protocol):

@@ -28,8 +28,9 @@ from bot.content import Misconception, Point, Rubric
 from bot.errors import SettingsError
 from bot.grading import arithmetic, gates
 from bot.grading.plain import PlainGrader
-from bot.grading.refined import Budget, Endpoint, Mode, RefinedGrader, Untrusted, grading_for, refine, speaks_to_the_grader
+from bot.grading.refined import Budget, Endpoint, Mode, RefinedGrader, Untrusted, refine, speaks_to_the_grader
 from bot.model import Finding, Grade, Mistaken, Verdict
+from bot.ports import grading_for
 
 RUBRIC = Rubric(
     prompt="What is overfitting?",

@@ -12,7 +12,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence, Set
 from concurrent.futures import Future
-from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from threading import Thread
@@ -26,7 +25,7 @@ from bot.errors import SettingsError
 from bot.grading import arithmetic, gates
 from bot.grading.reading import LONGEST, sentences, stems
 from bot.model import Finding, Grade, Verdict
-from bot.ports import Grader
+from bot.ports import Grader, grading_for
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -35,9 +34,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 log = structlog.get_logger("grading")
-
-grading_for: ContextVar[str] = ContextVar("grading_for", default="")
-"""The learner whose reply is being graded, for the daily budget; "" counts towards the budget of all only."""
 
 OFFLINE = "offline"
 """Stands in `Grade.note`, after other notes and a space, where the model should have had a say and had none."""

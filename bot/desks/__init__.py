@@ -1,0 +1,96 @@
+"""The desks that a message is brought to, each for one kind of business, and what they all work with.
+
+A desk reads, decides and says what is to be written and said; the coach alone writes and sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from random import Random
+from typing import Protocol
+
+from bot.content import Library
+from bot.messages import Message, Reply
+from bot.model import Asked, Attempt, Changes, Fate, Learner, Memory, Practised
+from bot.outbox import Owed
+from bot.ports import Grader, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message with everything that is needed to decide about it."""
+
+    message: Message
+    learner: Learner
+    memory: Memory
+    argument: str
+    now: datetime
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a turn decided: what to say and what to write."""
+
+    replies: tuple[Reply, ...]
+    learner: Learner | None = None
+    asked: tuple[Asked, ...] = ()
+    attempt: Attempt | None = None
+    practised: Practised | None = None
+    also: tuple[object, ...] = ()
+    owed: tuple[Owed, ...] = ()
+    """Messages to others, or for later, beside the replies."""
+
+
+class Handler(Protocol):
+    def __call__(self, turn: Turn) -> Awaitable[Outcome]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every desk works with. now: the time, UTC; rng: chance; new_id: a fresh id."""
+
+    store: Store
+    library: Library
+    grader: Grader
+    now: Callable[[], datetime]
+    rng: Random
+    new_id: Callable[[], str]
+
+
+class Composer(Protocol):
+    """Words a delivery just before it is sent: None and no changes where it is no longer wanted."""
+
+    def __call__(self, owed: Owed, memory: Memory, now: datetime) -> Awaitable[tuple[Reply | None, Changes]]: ...
+
+
+class Desk:
+    """One kind of business.
+
+    handlers: what it does, by command. expects: the values of `Learner.expecting` under which a typed text is brought to
+    `typed`. composes: the kinds of delivery that it words."""
+
+    expects: frozenset[str] = frozenset()
+
+    def __init__(self, tools: Tools) -> None:
+        self.store, self.library, self.grader = tools.store, tools.library, tools.grader
+        self.now, self.rng, self.new_id = tools.now, tools.rng, tools.new_id
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        return {}
+
+    @property
+    def composes(self) -> Mapping[str, Composer]:
+        return {}
+
+    async def typed(self, turn: Turn, text: str) -> Outcome | None:
+        """What a text typed under `expects` means here; None where it is a reply to the open question after all."""
+        raise NotImplementedError
+
+
+def closing(memory: Memory, fate: Fate) -> tuple[Asked, ...]:
+    """The open question, if there is one, with what became of it."""
+    return (replace(memory.open, fate=fate),) if memory.open is not None else ()
