@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from numpy.typing import NDArray
 from bot.content import Point, Rubric
 from bot.grading.encoder import Encoder, Read
 from bot.grading.plain import Lexical
-from bot.grading.reading import Window
+from bot.grading.polarity import Line, denied, line
+from bot.grading.reading import Window, segments, sentences
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.floating[Any]]
@@ -27,6 +29,9 @@ Numbers = NDArray[np.floating[Any]]
 MOST_SEGMENTS = 60
 KEPT = 64
 """Rubrics kept in memory."""
+
+TOGETHER = 5
+"""Windows of one sentence that are read together, at most."""
 
 VERBATIM = 0.9
 """Likeness of words (0..1, see `Lexical`) from which something is said in the rubric's own words."""
@@ -52,6 +57,10 @@ class Claims:
     mistaken: tuple[tuple[int, ...], ...]
     texts: tuple[str, ...]
     lexical: Lexical
+    truths: tuple[tuple[Line, ...], ...]
+    """For each point the lines that say it, and last the sentences of the model answer."""
+    untruths: tuple[tuple[Line, ...], ...]
+    """For each point the lines that say it wrongly, then those of each misconception."""
 
 
 @dataclass(frozen=True)
@@ -100,15 +109,25 @@ class Gatherer:
         right, wrong, false = (_highest(near, groups) for groups in (claims.right, claims.wrong, claims.mistaken))
         said = [claims.lexical.read(window) for window in windows]
         count = len(rubric.points)
+        denies, corrects = _denials(claims, windows)
         words_right = np.array([[claims.lexical.best(one, claims.lexical.right[k])[0] for k in range(count)] for one in said])
         words_wrong = np.array([[claims.lexical.best(one, claims.lexical.wrong[k])[0] for k in range(count)] for one in said])
         words_false = np.array([[claims.lexical.best(one, texts)[0] for texts in claims.lexical.false] for one in said])
+        for i, k in zip(*np.nonzero(denies), strict=True):  # the truth denied in its own words is an untruth ...
+            wrong[i, k], right[i, k] = max(wrong[i, k], right[i, k]), 0.0
+            words_wrong[i, k], words_right[i, k] = max(words_wrong[i, k], words_right[i, k]), 0.0
+        wrong[corrects[:, :count]] = words_wrong[corrects[:, :count]] = 0.0  # ... and an untruth denied is none
+        false[corrects[:, count:]] = words_false[corrects[:, count:]] = 0.0
         places = [self._places(right[:, k] + 0.3 * words_right[:, k], wrong[:, k] + 0.3 * words_wrong[:, k]) for k in range(count)]
         pairs = [(claims.statements[k], read[place]) for k in range(count) for place in places[k]]
         stated = [int(np.argmax(false[:, j])) for j in range(len(rubric.misconceptions))]
         pairs += [(claims.falsehoods[j], read[place]) for j, place in enumerate(stated)]
         logits = self.encoder.judge(pairs).astype(np.float64)
         logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        asked = [(k, place) for k in range(count) for place in places[k]]
+        for n, (k, place) in enumerate(asked):
+            if denies[place, k] and logits[n, 0] > logits[n, 1]:
+                logits[n, [0, 1]] = logits[n, [1, 0]]
         rows, best, worst, nearest = [], [], [], []
         at = 0
         for k, point in enumerate(rubric.points):
@@ -169,9 +188,12 @@ class Gatherer:
             reversing = [n for j, one in enumerate(rubric.misconceptions) if one.reverses == point.id for n in mistaken[j]]
             wrong.append((*contrary[k], *reversing))
         vectors, wanted = self._encoded(texts, [group[0] for group in (*right, *mistaken)])
+        truths = [*((point.statement, *point.phrasings) for point in rubric.points), _lines(rubric.answer)]
+        untruths = [*(point.contrary for point in rubric.points), *((one.statement, *one.phrasings) for one in rubric.misconceptions)]
         return Claims(
             vectors, tuple(wanted[: len(right)]), tuple(wanted[len(right) :]), tuple(right), tuple(wrong), tuple(mistaken),
             tuple(texts), Lexical(rubric),
+            *(tuple(tuple(line(text) for text in group) for group in groups) for groups in (truths, untruths)),
         )  # fmt: skip
 
     def _encoded(self, texts: list[str], wanted: list[int]) -> tuple[Floats, list[Read]]:
@@ -207,6 +229,42 @@ class Gatherer:
             fresh.replace(file)
         except OSError:
             fresh.unlink(missing_ok=True)
+
+
+def _denials(claims: Claims, windows: Sequence[Window]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which windows deny which points, and which correct which contraries and misconceptions, in the rubric's own words. The
+    windows of one sentence are also read together, since a "not" may stand in the first and what it denies in the next."""
+    count = len(claims.truths) - 1
+    denies = np.zeros((len(windows), count), dtype=bool)
+    corrects = np.zeros((len(windows), len(claims.untruths)), dtype=bool)
+    for places in _stretches(windows):
+        said = line(" ".join(windows[i].text for i in places), claims.lexical.mended)
+        found = denied(said, claims.truths)
+        if count in found:  # a sentence of the model answer denied: no point is made by it
+            denies[places] = True
+        denies[np.ix_(places, sorted(found - {count}))] = True
+        if len(places) == 1:
+            corrects[np.ix_(places, sorted(denied(said, claims.untruths)))] = True
+    return denies, corrects
+
+
+def _stretches(windows: Sequence[Window]) -> Iterator[list[int]]:
+    """Each window by itself, and those of one sentence together; neighbours only, where it has no end."""
+    run: list[int] = []
+    for i, window in enumerate(windows):
+        yield [i]
+        run.append(i)
+        if window.text[-1:] in ".!?" or i + 1 == len(windows):
+            if 1 < len(run) <= TOGETHER:
+                yield run
+            elif run[1:]:
+                yield from ([a, b] for a, b in pairwise(run))
+            run = []
+
+
+def _lines(answer: str) -> tuple[str, ...]:
+    """The sentences of a model answer, and the pieces in which they are read."""
+    return tuple(dict.fromkeys(one.text for one in (*sentences(answer), *segments(answer))))
 
 
 def _formula(point: Point, windows: Sequence[Window]) -> bool:

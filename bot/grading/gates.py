@@ -40,23 +40,52 @@ _FUNCTION_WORDS: dict[str, frozenset[str]] = {
     }.items()
 }
 
+_ENGLISH_TOO = frozenset(("per", "plus", "also", "man", "var", "data"))
+"""Function words elsewhere that English technical prose uses as well; with those of the English list they tell nothing."""
+
 _OTHER_SCRIPT = 0.3
 """From this share of letters outside the Latin alphabet on, a reply is not English (formulas use some Greek)."""
 
 _GREEK = range(0x370, 0x400)
-_SIGNS = re.compile(r"[=<>→()^:;≈±≥≤]")
+_SIGNS = re.compile(r"[=<>→()^:;≈±≥≤+*|]")
 
+_JOINS = frozenset(("too", "few", "little", "less", "not", "never", "always", "only", "instead", "ones", "each", "per"))
+"""Words that a sentence has and a heap of keywords lacks, beside the function words."""
+
+# Who is spoken to decides, not the words alone: a subject may ignore rules, have a best score or be a system.
 _ORDERS = re.compile(
-    r"""\b(?:ignore|disregard|forget|override|bypass|skip)\b.{0,40}\b(?:rubric|instruction|instructions|prompt|rules?|guidelines|above|criteria)\b
-    |\b(?:give|award|assign|grant|output|return|print|respond|reply|set|mark|grade|rate|score)\b.{0,40}\b(?:full\s+(?:marks|score|credit|points)
-        |(?:maximum|max|top|highest|perfect|best)\s+(?:score|grade|marks?|points)|100\s*(?:/|%|out\s+of|points|percent)|10/10|score\s*[:=]\s*\d+)
-    |\bscore"?\s*[:=]\s*"?\d{2,3}\b
-    |\b(?:dear|hello|hi|attention|note\s+to)\b.{0,12}\b(?:grader|marker|evaluator|examiner|assessor|grading\s+(?:model|system|bot))\b
-    |\b(?:as|you\s+are)\s+(?:a|an|the)\s+(?:grader|marker|evaluator|examiner|language\s+model|ai\s+model|assistant)\b
-    |\b(?:system|developer|admin(?:istrator)?)\s*(?:prompt|message|override|note)?\s*:\s
-    |\b(?:this|my|the)\s+(?:answer|reply|response)\s+(?:is|was|has\s+been|covers|contains)\b.{0,50}\b(?:complete|correct|perfect|verified|all\s+(?:the\s+)?points|every\s+point)
-    |\b(?:all|every)\s+(?:the\s+)?(?:rubric\s+)?points?\b.{0,20}\b(?:are|is|as)\s+(?:covered|met|satisfied|fulfilled)\b
-    |"(?:covered|verdicts?|missing|points|feedback)"\s*:""",
+    r"""\b(?:ignor|disregard|forget|overrid|bypass|skip)\w*\b.{0,40}\b(?:rubric|instructions?|guidelines
+        |(?:system|grading|marking)\s+(?:prompts?|rules?|criteria)|(?:previous|prior|earlier|above|your|these)\s+(?:prompts?|rules?|criteria|messages?))\b
+    |\b(?:ignore|disregard|forget)\s+(?:everything|anything|all)\s+(?:(?:that|which)\s+)?(?:(?:is|was|stands|came|written)\s+)?
+        (?:above|before|previous(?:ly)?|prior|earlier)\b(?!\s+(?:the|a|an|this|that|it|its|each|some|we|you|\d))
+    |\bfull\s+(?:marks|credit|score)\b
+    |\b(?:give|award|assign|grant|output|return|print|respond|reply|set|mark|grade|rate|score|record|enter|put)\b
+        (?:\s+(?:with|as|out|down|please|simply|just|only))*
+        (?:\s+(?:me|us|him|her|it|this|that|my|mine|the\s+(?:answer|reply|response|candidate|student|submission|author)|(?:answer|reply|response|submission)|a|an|the|of|to|at|with)){0,4}
+        \s*["'{\[:=]*\s*(?:(?:maximum|max|top|highest|perfect|best)\s+(?:score|grade|marks?|points)\s*(?:$|[.!,;]|(?:please|for|to)\s+(?:me|us|this|my|the\s+(?:answer|reply|response|candidate)))
+        |100\s*(?:/\s*100|%|out\s+of|points|percent|marks)|10\s*/\s*10|score\s*[:=]\s*\d+)
+    |\b(?:give|award|grant)\s+(?:me|us|this\s+\w+|my\s+\w+)\s+(?:a\s+|an\s+|the\s+)?(?:maximum|max|top|highest|perfect|best|good|100|9\d)\b
+    |\b(?:mark|grade|rate|score)\s+(?:me|us|(?:this|my)\s+(?:answer|reply|response|submission))\b
+    |["'{,]\s*score["']?\s*:\s*["']?\d
+    |^\W*(?:final\s+)?(?:score|grade|mark)\s*[:=]\s*\d{2,3}\s*(?:/\s*100|%|points)?\W*$
+    |\b(?:score|grade|mark)\s*[:=]\s*\d{1,3}\s*/\s*10(?:0)?\b
+    |\b(?:correct|right|true|final|proper)\s+(?:score|grade|mark)\s+(?:for|of)\s+(?:this|my|the)\s+(?:answer|reply|response|submission)\b
+    |\b(?:dear|hello|hi|hey|attention|note\s+to|note\s+for)\b.{0,12}\b(?:grader|marker|evaluator|examiner|assessor|reviewer|interviewer|grading\s+(?:model|system|bot))\b
+    |\byou\s+are\s+(?:now\s+)?(?:a|an|the)\s+(?:\w+\s+)?(?:grader|marker|evaluator|examiner|assessor|language\s+model|ai\s+model|assistant)\b
+    |\bas\s+(?:a|an|the)\s+(?:grader|marker|evaluator|examiner|assessor|language\s+model|ai\s+model|assistant)\s*,?\s+(?:you|please|must)\b
+    |\b(?:evaluation|grading|marking|developer|debug|admin|maintenance)[ -](?:override|mode)\b
+    |^\W*(?:system|developer|admin(?:istrator)?)\s*(?:prompt|message|override|note|instructions?)\b[^:]{0,30}:
+    |[\[<{(#]\s*(?:system|developer|admin(?:istrator)?)\s*(?:prompt|message|override|note)?\s*[\]>})]?\s*:
+    |^\W*(?:system|developer|admin(?:istrator)?)\s*:\s*(?:you|ignore|disregard|output|return|award|give|grade|mark|please|(?:the|this)\s+(?:answer|reply|response|candidate|user|student|grader))\b
+    |(?<!whether\s)(?<!if\s)\b(?:this|my)\s+(?:answer|reply|response|submission)\s+(?:is|was|has\s+been|covers|contains|fulfils|meets)\b
+        .{0,50}\b(?:complete|correct|perfect|verified|all\s+(?:the\s+)?points|every\s+point|covered)
+    |\bthe\s+(?:\w+\s+)?(?:answer|reply|response)\s+(?:above|below|covers|contains|fulfils|meets|(?:was|has\s+been)\s+(?:checked|verified|reviewed))\b
+        .{0,60}\b(?:complete|correct|perfect|verified|checked|manually|examiner|rubric|all\s+(?:the\s+)?points|every\s+point)
+    |\b(?:all|every|each)\s+(?:of\s+)?(?:the\s+)?(?:rubric\s+(?:points?|items?|lines?|criteri\w+)\b
+        |points?\s+(?:(?:are|is|as)\s+)?(?:covered|met|satisfied|fulfilled)\b(?!\s+by))
+    |\b(?:set|mark)\s+(?:all|every|each)\s+(?:the\s+)?(?:items?|points?|criteri\w+|verdicts?)\s+(?:as|to)\b
+    |\b(?:do\s+not|don't|never)\s+(?:compare|check|grade|mark)\b.{0,30}\b(?:reference|model)\s+answer\b
+    |["'](?:covered|verdicts?|missing|points|feedback)["']\s*:""",
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )  # fmt: skip
 
@@ -70,14 +99,19 @@ def language(text: str) -> str:
     greek = sum(1 for ch in letters if ord(ch) in _GREEK)
     if foreign / len(letters) > _OTHER_SCRIPT or greek / len(letters) > 0.6:
         return "other"
-    found = re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?", text.lower().replace("\u2019", "'"))
-    if len(found) < 6:
+    found = [word for word in re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?", text.lower().replace("\u2019", "'")) if len(word) > 1]
+    if len(found) < 6:  # single letters are the names of variables
         return ""
-    shares = {name: sum(word in known for word in found) / len(found) for name, known in _FUNCTION_WORDS.items()}
-    best = max(shares, key=lambda name: (shares[name], name))
-    if best != "en" and shares[best] >= 0.18 and shares[best] > 1.8 * shares["en"]:
+    english = sum(word in _FUNCTION_WORDS["en"] for word in found) / len(found)
+    best, best_share, best_known = "", 0.0, 0
+    for name, known in _FUNCTION_WORDS.items():
+        own = [word for word in found if word in known and word not in _FUNCTION_WORDS["en"] and word not in _ENGLISH_TOO]
+        if name != "en" and len(own) / len(found) > best_share:
+            share = sum(word in known for word in found) / len(found)
+            best, best_share, best_known = name, share, len(set(own))
+    if best_known >= 2 and best_share >= 0.18 and best_share > 1.8 * english:
         return best
-    return "en" if shares["en"] >= 0.1 else ""
+    return "en" if english >= 0.1 else ""
 
 
 @lru_cache(maxsize=4096)
@@ -91,12 +125,12 @@ def orders(text: str) -> bool:
 
 
 def heap(text: str) -> bool:
-    """Whether a reply is keywords without sentences: ten words or more, and hardly any word or sign that joins them. Terse
+    """Whether a reply is keywords without sentences: twelve words or more, and hardly any word or sign that joins them. Terse
     experts join their terms with signs, brackets and colons; a heap joins them with nothing."""
     found = tokens(text)
-    if len(found) < 10:
+    if len(found) < 12:
         return False
-    joining = sum(word in _FUNCTION_WORDS["en"] for word in found) / len(found)
+    joining = sum(word in _FUNCTION_WORDS["en"] or word in _JOINS for word in found) / len(found)
     signs = len(_SIGNS.findall(text)) / len(found)
     return joining < 0.04 and signs < 0.04
 

@@ -96,7 +96,7 @@ class Lexical:
 
     def read(self, window: Window) -> _Text:
         """A window's words, with its misspellings taken for the rubric's own words."""
-        found = [stem if stem in self.rarity else self._mended(stem) for stem in stems(window.text)]
+        found = [self.mended(stem) for stem in stems(window.text)]
         return _Text(
             frozenset(found),
             frozenset(pairwise(found)),
@@ -104,8 +104,9 @@ class Lexical:
             negations(window.text) % 2 == 1,
         )
 
-    def _mended(self, word: str) -> str:
-        if len(word) < 5:
+    def mended(self, word: str) -> str:
+        """A stem, or the rubric's own one that it is a misspelling of."""
+        if word in self.rarity or len(word) < 5:
             return word
         near = [known for known in self.rarity if known[0] == word[0] and abs(len(known) - len(word)) <= 1 and len(known) >= 5]
         return next((known for known in near if OSA.distance(known, word, score_cutoff=1) <= 1), word)
