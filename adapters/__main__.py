@@ -108,7 +108,7 @@ async def house(known: Settings) -> AsyncIterator[House]:
             stack.enter_context(_alone(file))
         store = await Database.open(known.database)
         stack.push_async_callback(store.close)
-        yield House(known, store, Coach(store, library, _graders(known, stack)))
+        yield House(known, store, Coach(store, library, _graders(known, library, stack)))
 
 
 def _library(known: Settings) -> Library:
@@ -117,12 +117,12 @@ def _library(known: Settings) -> Library:
     return load(known.content or default_folder(), known.cache)
 
 
-def _graders(known: Settings, stack: AsyncExitStack) -> Grader:
+def _graders(known: Settings, library: Library, stack: AsyncExitStack) -> Grader:
     """The judge in a thread of its own, refined by a language model where one is configured."""
     from bot.grading import OffLoop
     from bot.grading.refined import RefinedGrader, refine
 
-    judging = OffLoop(lambda: _grader(known))
+    judging = OffLoop(lambda: _grader(known, library))
     stack.callback(judging.close)
     asyncio.get_running_loop().call_later(REST, judging.begin)
     grader = refine(judging, known)
@@ -131,7 +131,7 @@ def _graders(known: Settings, stack: AsyncExitStack) -> Grader:
     return grader
 
 
-def _grader(known: Settings, name: str = "") -> Judge:
+def _grader(known: Settings, library: Library, name: str = "") -> Judge:
     """The judge of that name, or the best that can be had; says so where that is not the one that comes with the coach."""
     if name == "plain":
         from bot.grading.plain import PlainGrader
@@ -139,7 +139,7 @@ def _grader(known: Settings, name: str = "") -> Judge:
         return PlainGrader()
     from bot.grading import offline
 
-    judge, reason = offline(known.cache)
+    judge, reason = offline(library, known.cache)
     if reason:
         print(f"coach: {reason}", file=sys.stderr, flush=True)
     return judge
@@ -328,7 +328,8 @@ def _grade(options: argparse.Namespace) -> int:
     from bot.config import settings
 
     known = settings()
-    library, grader = _library(known), _grader(known, options.grader)
+    library = _library(known)
+    grader = _grader(known, library, options.grader)
     status = OK
     for number, line in enumerate(sys.stdin.buffer, 1):
         if not line.strip():

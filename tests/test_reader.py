@@ -22,8 +22,8 @@ SOME = ["precision", "overfitting", "train-prod-gap"]
 
 
 @pytest.fixture(scope="module")
-def grader(tmp_path_factory: pytest.TempPathFactory) -> ReaderGrader:
-    return ReaderGrader.load(cache=tmp_path_factory.mktemp("claims"))
+def grader(library: Library, tmp_path_factory: pytest.TempPathFactory) -> ReaderGrader:
+    return ReaderGrader.load(library, cache=tmp_path_factory.mktemp("claims"))
 
 
 @pytest.mark.parametrize("question", SOME)
@@ -110,12 +110,12 @@ def test_the_same_reply_gets_the_same_grade_in_another_process(grader: ReaderGra
     assert [one["quote"] for one in told["verdicts"]] == [one.quote for one in here.verdicts]
 
 
-def test_without_weights_the_plain_grader_stands_in_and_says_so(tmp_path: Path) -> None:
+def test_without_weights_the_plain_grader_stands_in_and_says_so(library: Library, tmp_path: Path) -> None:
     from bot.grading.encoder import WeightsError
 
     with pytest.raises(WeightsError, match="encoder"):
-        ReaderGrader.load(tmp_path)
-    judge, reason = offline()
+        ReaderGrader.load(library, folder=tmp_path)
+    judge, reason = offline(library)
     assert judge.name == "reader 1"
     assert reason == ""
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from bot.content import Rubric
+from bot.content import Library, Rubric
 from bot.model import Grade
 
 
@@ -57,7 +57,7 @@ class OffLoop:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
 
-def offline(cache: Path | None = None) -> tuple[Judge, str]:
+def offline(library: Library, cache: Path | None = None) -> tuple[Judge, str]:
     """The best judge that can be had here, and a sentence where it is not the one that comes with the coach ("" if it is)."""
     try:
         from bot.grading.encoder import WeightsError
@@ -66,7 +66,7 @@ def offline(cache: Path | None = None) -> tuple[Judge, str]:
         reason = "numpy is not installed"
     else:
         try:
-            return ReaderGrader.load(cache=cache), ""
+            return ReaderGrader.load(library, cache), ""
         except WeightsError as error:
             reason = str(error)
     from bot.grading.plain import PlainGrader

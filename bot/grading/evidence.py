@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bot.content import Point, Rubric
+from bot.content import Library, Point, Rubric
 from bot.grading.encoder import Encoder, Read
+from bot.grading.others import Others
 from bot.grading.plain import Lexical
 from bot.grading.polarity import Line, denied, line
 from bot.grading.reading import Window, segments, sentences
@@ -40,7 +41,7 @@ FEATURES = (
     "right", "right2", "contrary", "contrary_any", "right-contrary", "right-other", "words", "words_any", "words_contrary",
     "words_contrary_any", "words-contrary", "states", "denies", "neither", "states_any", "denies_any", "states-neither",
     "denies-neither", "denies-states", "states-denies", "misconception", "right-misconception", "length", "reply", "segments",
-    "core", "weight",
+    "core", "weight", "elsewhere", "elsewhere_all", "fits_other", "near",
 )  # fmt: skip
 """The columns of `Evidence.points`."""
 
@@ -84,11 +85,14 @@ class Evidence:
 
 
 class Gatherer:
-    """Reads rubrics once and replies against them. Rubrics are kept in memory and, where `cache` is given, on disk."""
+    """Reads rubrics once and replies against them. Rubrics are kept in memory and, where `cache` is given, on disk.
 
-    def __init__(self, encoder: Encoder, cache: Path | None = None) -> None:
+    library: the questions that a reply might be about instead."""
+
+    def __init__(self, encoder: Encoder, library: Library, cache: Path | None = None) -> None:
         self.encoder = encoder
         self._cache = cache
+        self._others = Others(library, lambda texts: self._encoded(list(texts), [])[0])
         self._claims: OrderedDict[int, tuple[Rubric, Claims]] = OrderedDict()
 
     def claims(self, rubric: Rubric) -> Claims:
@@ -105,7 +109,8 @@ class Gatherer:
         claims = self.claims(rubric)
         windows = list(windows)[:MOST_SEGMENTS]
         read = self.encoder.read([window.text for window in windows])
-        near = np.stack([one.vector for one in read]) @ claims.vectors.T
+        vectors = np.stack([one.vector for one in read])
+        near = vectors @ claims.vectors.T
         right, wrong, false = (_highest(near, groups) for groups in (claims.right, claims.wrong, claims.mistaken))
         said = [claims.lexical.read(window) for window in windows]
         count = len(rubric.points)
@@ -128,6 +133,7 @@ class Gatherer:
         for n, (k, place) in enumerate(asked):
             if denies[place, k] and logits[n, 0] > logits[n, 1]:
                 logits[n, [0, 1]] = logits[n, [1, 0]]
+        elsewhere = self._others.contrast(rubric, vectors, right)
         rows, best, worst, nearest = [], [], [], []
         at = 0
         for k, point in enumerate(rubric.points):
@@ -146,7 +152,7 @@ class Gatherer:
                     first[0], first[1], first[2], judged[:, 0].max(), judged[:, 1].max(), (judged[:, 0] - judged[:, 2]).max(),
                     (judged[:, 1] - judged[:, 2]).max(), (judged[:, 1] - judged[:, 0]).max(), first[0] - first[1],
                     false[i].max(initial=0.0), right[i, k] - false[i].max(initial=0.0), len(windows[i].text.split()) / 24,
-                    np.log1p(words), len(windows) / 10, float(point.core), point.weight,
+                    np.log1p(words), len(windows) / 10, float(point.core), point.weight, *elsewhere[k],
                 ]
             )  # fmt: skip
             best.append(places[k][int(np.argmax(judged[:, 0]))])
@@ -215,7 +221,7 @@ class Gatherer:
         if file is not None:
             ends = np.cumsum([0, *(len(one.states) for one in reads)])
             self._keep(
-                file, vectors=vectors, states=np.concatenate([one.states for one in reads]), borders=np.stack([ends[:-1], ends[1:]], 1)
+                file, vectors=vectors, states=np.concatenate([vectors[:0], *(one.states for one in reads)]), borders=np.stack([ends[:-1], ends[1:]], 1)
             )
         return vectors, reads
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bot.content import Rubric
+from bot.content import Library, Rubric
 from bot.grading import arithmetic, gates
 from bot.grading.encoder import Encoder, WeightsError
 from bot.grading.evidence import FEATURES, Evidence, Gatherer, Numbers
@@ -94,14 +94,14 @@ class ReaderGrader:
 
     name = VERSION
 
-    def __init__(self, encoder: Encoder, head: Head, cache: Path | None = None) -> None:
-        self.gatherer = Gatherer(encoder, cache)
+    def __init__(self, encoder: Encoder, head: Head, library: Library, cache: Path | None = None) -> None:
+        self.gatherer = Gatherer(encoder, library, cache)
         self._head = head
 
     @classmethod
-    def load(cls, folder: Path = WEIGHTS, cache: Path | None = None) -> ReaderGrader:
+    def load(cls, library: Library, cache: Path | None = None, folder: Path = WEIGHTS) -> ReaderGrader:
         """Reads the weights that come with the coach. Raises WeightsError in a sentence."""
-        return cls(Encoder.load(folder / "encoder.npz"), Head.load(folder / "head.json"), cache)
+        return cls(Encoder.load(folder / "encoder.npz"), Head.load(folder / "head.json"), library, cache)
 
     async def grade(self, rubric: Rubric, reply: str) -> Grade:
         return self.judge(rubric, reply)

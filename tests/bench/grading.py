@@ -138,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("sets", nargs="*", default=["dev", "aside"], help="dev, aside, own (own was trained on)")
     chosen = parser.parse_args(arguments)
     library = load(default_folder())
-    judge, reason = offline()
+    judge, reason = offline(library)
     if reason:
         print(reason, file=sys.stderr)
     for name in chosen.sets:

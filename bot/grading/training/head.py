@@ -35,7 +35,8 @@ LETTERS = "CPMX"
 
 def gathered(replies: Path, weights: Path) -> tuple[Floats, Floats, Floats, Floats]:
     """Features and labels of points, and of misconceptions."""
-    library, gatherer, rng = load(default_folder()), Gatherer(Encoder.load(weights)), random.Random(SEED)
+    library, rng = load(default_folder()), random.Random(SEED)
+    gatherer = Gatherer(Encoder.load(weights), library)
     points: list[Floats] = []
     labels: list[list[float]] = []
     tables: list[Floats] = []
