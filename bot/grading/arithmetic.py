@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from bot.content import Rubric
 from bot.model import Finding, Mistaken, Verdict
@@ -25,14 +26,37 @@ KEPT = 0.6
 """What is left of the base where something is contradicted and the cap is not reached."""
 
 
-def score(rubric: Rubric, verdicts: Iterable[Verdict], misconceptions: Iterable[Mistaken]) -> int:
-    """0..100."""
+@dataclass(frozen=True, slots=True)
+class Working:
+    """The way to a score. share: 0..1, of the rubric's weight; base: 0..100, before what is wrong counts; wrong: what was
+    contradicted or fatally mistaken (ids) with how sure the grader is of it, 0..1; sure: the highest of those; capped: what is
+    left of the base where the grader is wholly sure."""
+
+    share: float
+    base: float
+    wrong: tuple[tuple[str, float], ...]
+    sure: float
+    capped: float
+
+    @property
+    def score(self) -> int:
+        """0..100."""
+        return round(self.sure * self.capped + (1.0 - self.sure) * self.base)
+
+
+def working(rubric: Rubric, verdicts: Iterable[Verdict], misconceptions: Iterable[Mistaken]) -> Working:
+    """Every step from the verdicts to the score."""
     weights = {point.id: point.weight for point in rubric.points}
     fatal = {one.id for one in rubric.misconceptions if one.fatal}
     verdicts = list(verdicts)
     share = sum(weights[verdict.point] * verdict.strength for verdict in verdicts) / sum(weights.values())
     base: float = 100.0 * (1.0 - (1.0 - min(share, 1.0)) ** BEND)
-    wrong = [verdict.sure for verdict in verdicts if verdict.finding is Finding.CONTRADICTED]
-    wrong += [mistaken.sure for mistaken in misconceptions if mistaken.misconception in fatal]
-    sure = max(wrong, default=0.0)
-    return round(sure * min(base * KEPT, CAP) + (1.0 - sure) * base)
+    wrong = [(verdict.point, verdict.sure) for verdict in verdicts if verdict.finding is Finding.CONTRADICTED]
+    wrong += [(mistaken.misconception, mistaken.sure) for mistaken in misconceptions if mistaken.misconception in fatal]
+    sure = max((one for _, one in wrong), default=0.0)
+    return Working(share, base, tuple(wrong), sure, min(base * KEPT, CAP))
+
+
+def score(rubric: Rubric, verdicts: Iterable[Verdict], misconceptions: Iterable[Mistaken]) -> int:
+    """0..100."""
+    return working(rubric, verdicts, misconceptions).score

@@ -72,6 +72,8 @@ class Evidence:
     verbatim: tuple[int | None, ...]
     reversed: tuple[int | None, ...]
     believed: tuple[int | None, ...]
+    near: tuple[int, ...] = ()
+    """For each point the segment that is likest to it: the one that the first columns of `points` and `nearest` are about."""
 
 
 class Gatherer:
@@ -109,7 +111,7 @@ class Gatherer:
         pairs += [(claims.falsehoods[j], read[place]) for j, place in enumerate(stated)]
         logits = self.encoder.judge(pairs).astype(np.float64)
         logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        rows, best, worst, nearest = [], [], [], []
+        rows, best, worst, nearest, likest = [], [], [], [], []
         at = 0
         for k, point in enumerate(rubric.points):
             judged = logits[at : at + len(places[k])]
@@ -130,6 +132,7 @@ class Gatherer:
                     np.log1p(words), len(windows) / 10, float(point.core), point.weight,
                 ]
             )  # fmt: skip
+            likest.append(i)
             best.append(places[k][int(np.argmax(judged[:, 0]))])
             worst.append(places[k][int(np.argmax(judged[:, 1]))])
             nearest.append(claims.texts[max(claims.right[k], key=lambda n: (near[i, n], -n))])
@@ -140,7 +143,7 @@ class Gatherer:
             tuple(
                 None if _formula(point, windows) else _nearly(words_wrong[:, k], words_right[:, k]) for k, point in enumerate(rubric.points)
             ),
-            tuple(_nearly(words_false[:, j], words_right.max(axis=1)) for j in range(len(stated))),
+            tuple(_nearly(words_false[:, j], words_right.max(axis=1)) for j in range(len(stated))), tuple(likest),
         )  # fmt: skip
 
     @staticmethod
