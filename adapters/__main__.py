@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from bot.config import Settings
     from bot.content import Library, Rubric
     from bot.grading import Judge
+    from bot.grading.explain import Explanation
+    from bot.grading.reference import Reference
+    from bot.model import Grade
     from bot.ports import Adapter, Grader, Store
 
 OK, FAILED, USAGE = 0, 1, 2
@@ -63,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
         one.set_defaults(run=action)
         if name == "grade":
             one.add_argument("--grader", choices=["reader", "plain"], default="reader", help="plain judges by words alone")
+            one.add_argument("--explain", action="store_true", help="say of the first line alone how its score came about")
+            one.add_argument("--question", metavar="ID", help="with --explain: standard input is a reply to this question, not JSON")
+            one.add_argument("--json", action="store_true", help="with --explain: as JSON")
         if name == "check":
             one.add_argument("folder", nargs="?", type=Path, help="the packs; those that come with the coach by default")
     return parser
@@ -327,20 +333,25 @@ def _check(options: argparse.Namespace) -> int:
 def _grade(options: argparse.Namespace) -> int:
     from bot.config import settings
 
+    if (options.question is not None or options.json) and not options.explain:
+        print("coach: --question and --json go with --explain", file=sys.stderr)
+        return USAGE
     known = settings()
     library = _library(known)
     grader = _grader(known, library, options.grader)
+    if options.explain:
+        return _explain(options, library, grader)
     status = OK
     for number, line in enumerate(sys.stdin.buffer, 1):
         if not line.strip():
             continue
         try:
-            raw, rubric, answer = _asked_to_grade(line, library)
+            raw, asked = _asked_to_grade(line, library)
         except ValueError as error:
             print(f"coach: line {number}: {error}", file=sys.stderr, flush=True)
             status = FAILED
             continue
-        grade = grader.judge(rubric, answer)
+        grade = asked.grade(grader)
         verdicts = [{"point": one.point, "verdict": one.finding.value, "quote": one.quote} for one in grade.verdicts]
         result = {
             "id": raw.get("id"), "score": grade.score, "verdicts": verdicts,
@@ -351,19 +362,82 @@ def _grade(options: argparse.Namespace) -> int:
     return status
 
 
-def _asked_to_grade(line: bytes, library: Library) -> tuple[dict[str, Any], Rubric, str]:
+def _explain(options: argparse.Namespace, library: Library, grader: Judge) -> int:
+    """The working of one grade: that of a reply to --question, or of the first line of JSON."""
+    from bot.grading import explain
+
+    try:
+        if options.question is not None:
+            said = sys.stdin.buffer.read().decode(errors="replace").strip()
+            asked = _ToGrade(_known(options.question, library), said)
+        else:
+            line = next((line for line in sys.stdin.buffer if line.strip()), b"")
+            if not line:
+                raise ValueError("there is no line to explain")
+            _, asked = _asked_to_grade(line, library)
+    except ValueError as error:
+        print(f"coach: {error}" if options.question is not None else f"coach: line 1: {error}", file=sys.stderr)
+        return FAILED
+    told = asked.explain(grader)
+    out = json.dumps(explain.data(told), indent=2) + "\n" if options.json else explain.text(told)
+    sys.stdout.buffer.write(out.encode(errors="replace"))
+    return OK
+
+
+@dataclass(frozen=True)
+class _ToGrade:
+    """A reply, and the rubric or the reference that it is to be held against."""
+
+    against: Rubric | Reference
+    answer: str
+
+    def grade(self, grader: Judge) -> Grade:
+        from bot.grading.reference import Reference, grade
+
+        if isinstance(self.against, Reference):
+            return grade(grader, self.against, self.answer)
+        return grader.judge(self.against, self.answer)
+
+    def explain(self, grader: Judge) -> Explanation:
+        from bot.grading import explain
+        from bot.grading.reference import Reference, explained
+
+        if isinstance(self.against, Reference):
+            return explained(grader, self.against, self.answer)
+        return explain.explain(explain.watched(grader), self.against, self.answer)
+
+
+def _asked_to_grade(line: bytes, library: Library) -> tuple[dict[str, Any], _ToGrade]:
     """What a line asks for. Raises ValueError with a sentence that says what is wrong with it."""
     try:
         raw = json.loads(line)
     except (ValueError, RecursionError):
         raise ValueError("is not JSON") from None
+    if isinstance(raw, dict) and "reference" in raw:
+        return raw, _against_reference(raw)
     if not isinstance(raw, dict) or "id" not in raw or not isinstance(raw.get("answer"), str):
         raise ValueError("is not an object with id, question_id and answer")
     if "question_id" not in raw:
         raise ValueError("is not an object with id, question_id and answer")
-    if not isinstance(raw["question_id"], str) or raw["question_id"] not in library.questions:
-        raise ValueError(f"there is no question {raw['question_id']!r:.60}")
-    return raw, library.questions[raw["question_id"]], raw["answer"]
+    return raw, _ToGrade(_known(raw["question_id"], library), raw["answer"])
+
+
+def _known(name: object, library: Library) -> Rubric:
+    if not isinstance(name, str) or name not in library.questions:
+        raise ValueError(f"there is no question {name!r:.60}")
+    return library.questions[name]
+
+
+def _against_reference(raw: dict[str, Any]) -> _ToGrade:
+    from bot.grading.reference import Reference
+
+    if "question_id" in raw:
+        raise ValueError("has both a question_id and a reference")
+    if "id" not in raw or not all(isinstance(raw.get(name), str) for name in ("question", "reference", "answer")):
+        raise ValueError("is not an object with id, question, reference and answer")
+    if not any(char.isalnum() for char in raw["reference"]):
+        raise ValueError("the reference is empty")
+    return _ToGrade(Reference(raw["question"], raw["reference"]), raw["answer"])
 
 
 def _line(result: dict[str, Any]) -> bytes:

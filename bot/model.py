@@ -19,12 +19,17 @@ class Finding(StrEnum):
     CANNOT_TELL = "cannot tell"
 
 
+DOUBT = 0.3
+"""Chance of a contradiction from which it counts although the finding is another; chosen on the dev replies."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """One point's finding. `start` and `end` locate the quote in the reply; both are None where there is none.
 
     strength: how much of the point's weight is earned, 0..1. sure: how sure the grader is of the finding, 0..1.
-    helped: True where the learner only said it after a follow-up.
+    helped: True where the learner only said it after a follow-up. doubt: the chance, 0..1, that the reply says the opposite
+    although the finding is another one.
     """
 
     point: str
@@ -35,13 +40,19 @@ class Verdict:
     strength: float = 0.0
     helped: bool = False
     sure: float = 1.0
+    doubt: float = 0.0
 
     def __post_init__(self) -> None:
         located = self.start is not None and self.end is not None and self.end > self.start and bool(self.quote)
         if self.finding in (Finding.COVERED, Finding.PARTLY, Finding.CONTRADICTED) and not located:
             raise ValueError(f"{self.finding} needs a located quote")
-        if not (0.0 <= self.strength <= 1.0 and 0.0 <= self.sure <= 1.0):
-            raise ValueError("strength and sure are between 0 and 1")
+        if not (0.0 <= self.strength <= 1.0 and 0.0 <= self.sure <= 1.0 and 0.0 <= self.doubt <= 1.0):
+            raise ValueError("strength, sure and doubt are between 0 and 1")
+
+    @property
+    def doubted(self) -> bool:
+        """Whether the doubt is large enough to count."""
+        return self.doubt > DOUBT
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,8 @@ class Evidence:
     verbatim: tuple[int | None, ...]
     reversed: tuple[int | None, ...]
     believed: tuple[int | None, ...]
+    near: tuple[int, ...] = ()
+    """For each point the segment that is likest to it: the one that the first columns of `points` and `nearest` are about."""
 
 
 class Gatherer:
@@ -134,7 +136,7 @@ class Gatherer:
             if denies[place, k] and logits[n, 0] > logits[n, 1]:
                 logits[n, [0, 1]] = logits[n, [1, 0]]
         elsewhere = self._others.contrast(rubric, vectors, right)
-        rows, best, worst, nearest = [], [], [], []
+        rows, best, worst, nearest, likest = [], [], [], [], []
         at = 0
         for k, point in enumerate(rubric.points):
             judged = logits[at : at + len(places[k])]
@@ -155,6 +157,7 @@ class Gatherer:
                     np.log1p(words), len(windows) / 10, float(point.core), point.weight, *elsewhere[k],
                 ]
             )  # fmt: skip
+            likest.append(i)
             best.append(places[k][int(np.argmax(judged[:, 0]))])
             worst.append(places[k][int(np.argmax(judged[:, 1]))])
             nearest.append(claims.texts[max(claims.right[k], key=lambda n: (near[i, n], -n))])
@@ -165,7 +168,7 @@ class Gatherer:
             tuple(
                 None if _formula(point, windows) else _nearly(words_wrong[:, k], words_right[:, k]) for k, point in enumerate(rubric.points)
             ),
-            tuple(_nearly(words_false[:, j], words_right.max(axis=1)) for j in range(len(stated))),
+            tuple(_nearly(words_false[:, j], words_right.max(axis=1)) for j in range(len(stated))), tuple(likest),
         )  # fmt: skip
 
     @staticmethod
@@ -221,7 +224,10 @@ class Gatherer:
         if file is not None:
             ends = np.cumsum([0, *(len(one.states) for one in reads)])
             self._keep(
-                file, vectors=vectors, states=np.concatenate([vectors[:0], *(one.states for one in reads)]), borders=np.stack([ends[:-1], ends[1:]], 1)
+                file,
+                vectors=vectors,
+                states=np.concatenate([vectors[:0], *(one.states for one in reads)]),
+                borders=np.stack([ends[:-1], ends[1:]], 1),
             )
         return vectors, reads
 

@@ -40,7 +40,10 @@ _SCALES = (
     ("include includes included including", "exclude excludes excluded excluding"),
 )  # fmt: skip
 _SCALE = {
-    word: (f"scale {n}", sign) for n, pair in enumerate(_SCALES) for words, sign in zip(pair, (1, -1), strict=True) for word in words.split()
+    word: (f"scale {n}", sign)
+    for n, pair in enumerate(_SCALES)
+    for words, sign in zip(pair, (1, -1), strict=True)
+    for word in words.split()
 }
 _NEGATORS = frozenset(
     """not no never none without cannot nor neither nothing nobody hardly rarely seldom isnt dont doesnt cant wont arent unlike

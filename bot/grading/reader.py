@@ -140,15 +140,16 @@ class ReaderGrader:
                 contradicted, sure = True, 1.0
             elif evidence.best[k] in false:
                 strength = 0.0
+            doubt = 0.0 if contradicted or said is not None else round(float(chances[CONTRADICTED]), 3)
             if contradicted:
                 window = windows[evidence.worst[k] if unsaid is None else unsaid]
                 found.append(Verdict(point.id, Finding.CONTRADICTED, window.text, window.start, window.end, sure=round(sure, 3)))
             elif strength < SOME:
-                found.append(Verdict(point.id, Finding.MISSING, sure=round(sure, 3)))
+                found.append(Verdict(point.id, Finding.MISSING, sure=round(sure, 3), doubt=doubt))
             else:
                 window = windows[evidence.best[k] if said is None else said]
                 finding = Finding.COVERED if strength >= ENOUGH else Finding.PARTLY
-                found.append(Verdict(point.id, finding, window.text, window.start, window.end, strength, sure=round(sure, 3)))
+                found.append(Verdict(point.id, finding, window.text, window.start, window.end, strength, sure=round(sure, 3), doubt=doubt))
         return tuple(found)
 
     def mistaken(self, rubric: Rubric, evidence: Evidence, windows: Sequence[Window], verdicts: Sequence[Verdict]) -> tuple[Mistaken, ...]:

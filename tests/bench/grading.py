@@ -2,6 +2,7 @@
 
 Prints, for each set of marked replies and each grader, Pearson's r, quadratic weighted kappa over five bands of 20, mean
 absolute error, the mean score of each kind of reply, and the shares that matter most. Intervals are 95 % bootstraps over replies.
+Where COACH_PUBLIC_SETS or --public names a folder, the public sets in it too (see `bench.public`).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -18,9 +20,12 @@ from typing import Any
 import numpy as np
 from rapidfuzz import fuzz
 
+from bench.measures import error, interval, kappa, pearson
+from bench.public import public
 from bot.content import Library, default_folder, load
 from bot.grading import offline
 from bot.grading.plain import PlainGrader
+from bot.grading.reader import ReaderGrader
 from bot.model import Finding, Grade
 
 HERE = Path(__file__).parent.parent / "grading"
@@ -32,33 +37,6 @@ Row = dict[str, Any]
 
 def rows(name: str) -> list[Row]:
     return [json.loads(line) for line in (HERE / f"{name}.jsonl").read_text("utf-8").splitlines()]
-
-
-def kappa(one: Sequence[float], other: Sequence[float]) -> float:
-    """Quadratic weighted kappa of two lists of scores 0..100, in five bands."""
-    bands = [np.minimum(np.asarray(values) // 20, 4).astype(int) for values in (one, other)]
-    seen = np.zeros((5, 5))
-    for a, b in zip(*bands, strict=True):
-        seen[a, b] += 1
-    chance = np.outer(seen.sum(1), seen.sum(0)) / seen.sum()
-    weight = np.subtract.outer(np.arange(5), np.arange(5)) ** 2 / 16
-    return float(1 - (weight * seen).sum() / (weight * chance).sum())
-
-
-def pearson(one: Sequence[float], other: Sequence[float]) -> float:
-    return float(np.corrcoef(one, other)[0, 1]) if np.std(one) and np.std(other) else math.nan
-
-
-def error(one: Sequence[float], other: Sequence[float]) -> float:
-    return float(np.abs(np.asarray(one) - np.asarray(other)).mean())
-
-
-def interval(measure: Callable[[Any, Any], float], marks: np.ndarray, scores: np.ndarray, times: int = 400) -> tuple[float, float]:
-    """The 2.5th and 97.5th percentile of `measure` over resampled replies."""
-    rng = np.random.default_rng(1)
-    drawn = (rng.integers(0, len(marks), len(marks)) for _ in range(times))
-    low, high = np.percentile([measure(marks[i], scores[i]) for i in drawn], [2.5, 97.5])
-    return float(low), float(high)
 
 
 def report(title: str, found: list[Row], scores: dict[str, list[float | None]]) -> None:
@@ -119,7 +97,7 @@ def ours(name: str, library: Library, judge: Any, plain: PlainGrader) -> None:
     found = [row for row in rows(name) if row["question_id"] in library.questions]
     questions = [library.questions[row["question_id"]] for row in found]
     grades = [judge.judge(question, row["answer"]) for row, question in zip(found, questions, strict=True)]
-    quoted = sum(1 for row, grade in zip(found, grades, strict=True) for v in grade.verdicts if v.quote and v.quote not in row["answer"])
+    quoted = sum(1 for row, grade in zip(found, grades, strict=True) for v in grade.verdicts if v.quote and v.quote != row["answer"][v.start : v.end])
     scores: dict[str, list[float | None]] = {
         judge.name: [grade.score for grade in grades],
         plain.name: [plain.judge(question, row["answer"]).score for row, question in zip(found, questions, strict=True)],
@@ -136,6 +114,8 @@ def ours(name: str, library: Library, judge: Any, plain: PlainGrader) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("sets", nargs="*", default=["dev", "aside"], help="dev, aside, own (own was trained on)")
+    folder = os.environ.get("COACH_PUBLIC_SETS")
+    parser.add_argument("--public", metavar="DIR", type=Path, default=folder and Path(folder), help="public sets; COACH_PUBLIC_SETS")
     chosen = parser.parse_args(arguments)
     library = load(default_folder())
     judge, reason = offline(library)
@@ -143,6 +123,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(reason, file=sys.stderr)
     for name in chosen.sets:
         ours(name, library, judge, PlainGrader())
+    if chosen.public is None:
+        print("\nThe public sets were skipped: COACH_PUBLIC_SETS names no folder.")
+    elif not isinstance(judge, ReaderGrader):
+        print("\nThe public sets were skipped: the encoder's weights can't be read.")
+    else:
+        public(chosen.public, judge)
     return 0
 
 

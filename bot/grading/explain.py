@@ -1,0 +1,358 @@
+"""Why a reply got its score: what the grader read, saw and reckoned, as text and as JSON.
+
+Nothing is graded here. A `WatchedReader` is the grader itself, which keeps what its last grade was made of, and the arithmetic
+is `bot.grading.arithmetic`'s own, so that an explanation can't disagree with the grade.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bot.content import Rubric
+from bot.grading import Judge, arithmetic
+from bot.grading.evidence import FEATURES, Evidence, Numbers
+from bot.grading.reader import CLASSES, LEAST, MOST, ReaderGrader
+from bot.grading.reading import LONGEST, Window, segments
+from bot.model import Finding, Grade, Verdict
+
+WIDTH = 100
+"""Columns of the text."""
+
+MOVERS = 4
+"""Features shown for each point."""
+
+GATES = {
+    "language": "The reply is not in English, so it can't be graded: no score, which is not a zero.",
+    "keywords": "The reply is a heap of keywords: words without sentences earn nothing.",
+    "instructions": "What speaks to the grader was left out of the evidence.",
+    "cut": f"Only the first {LONGEST:,} characters were read.",
+}
+"""What each word of `Grade.note` means."""
+
+
+class WatchedReader(ReaderGrader):
+    """The grader that comes with the coach, grading as it always does; keeps what its last grade was made of."""
+
+    seen: tuple[Evidence, tuple[Window, ...]] | None = None
+    """The evidence of the last grade and the segments that it speaks of; None where a gate ended it earlier."""
+
+    @classmethod
+    def of(cls, grader: ReaderGrader) -> WatchedReader:
+        """`grader`, watched: the same encoder, fitted numbers and memory of rubrics."""
+        made = cls(grader.gatherer.encoder, grader._head)
+        made.gatherer = grader.gatherer
+        return made
+
+    def judge(self, rubric: Rubric, reply: str) -> Grade:
+        self.seen = None
+        return super().judge(rubric, reply)
+
+    def verdicts(self, rubric: Rubric, evidence: Evidence, windows: Sequence[Window]) -> tuple[Verdict, ...]:
+        self.seen = (evidence, tuple(windows))
+        return super().verdicts(rubric, evidence, windows)
+
+    def chances(self, features: Numbers) -> Numbers:
+        """The class chances of each point, [points, 4], in the order of CLASSES."""
+        return self._head.points(features)
+
+    def stated(self, table: Numbers) -> Numbers:
+        """The chance that each misconception is stated."""
+        return self._head.misconceptions(table)
+
+    def moved(self, features: Numbers) -> Numbers:
+        """[points, FEATURES]: how much each number moves the expected share of its point, against the mean of the replies that the
+        model was fitted on. Effects of single numbers; they don't add up, as the model is not linear."""
+        mean = np.mean([model.mean for model in self._head.models], axis=0)
+        now = _share(self.chances(features))
+        made = np.zeros_like(features)
+        for column in range(features.shape[1]):
+            without = features.copy()
+            without[:, column] = mean[column]
+            made[:, column] = now - _share(self.chances(without))
+        return made
+
+
+def _share(chances: Numbers) -> Numbers:
+    return np.clip((chances[:, 0] + 0.5 * chances[:, 1] - LEAST) / (MOST - LEAST), 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the judge made of one segment: its number from 1, and the chances that it states, denies, or does neither."""
+
+    segment: int
+    states: float
+    denies: float
+    neither: float
+
+
+@dataclass(frozen=True)
+class PointSeen:
+    """One point. nearest: the rubric's text that is nearest to a segment, with their cosine -1..1. most: the highest chance, over
+    all segments that were judged, of states and of denies, and their segments. chances: of each finding. moved: numbers that
+    moved the share most, with their value and their effect. settled: what was said in the rubric's own words, or ""."""
+
+    nearest: str
+    cosine: float
+    judged: Seen
+    states: tuple[float, int]
+    denies: tuple[float, int]
+    chances: dict[str, float]
+    moved: tuple[tuple[str, float, float], ...]
+    settled: str
+
+
+@dataclass(frozen=True)
+class MisconceptionSeen:
+    """One misconception: the cosine of the segment that is nearest to it, what the judge says of that, and the chance that it is
+    stated. named: whether the grade names it; why: why not, where the chance alone would have, or why although it would not."""
+
+    id: str
+    statement: str
+    cosine: float
+    judged: Seen
+    chance: float
+    named: bool
+    why: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A grade and all that it was made of; `points` and `misconceptions` are empty where no encoder looked at the reply."""
+
+    rubric: Rubric
+    reply: str
+    grade: Grade
+    segments: tuple[Window, ...]
+    left_out: tuple[Window, ...]
+    points: tuple[PointSeen, ...]
+    misconceptions: tuple[MisconceptionSeen, ...]
+    working: arithmetic.Working | None
+
+
+def watched(judge: Judge) -> Judge:
+    """`judge`, so that it can be explained in full where that is possible."""
+    return WatchedReader.of(judge) if isinstance(judge, ReaderGrader) else judge
+
+
+def explain(judge: Judge, rubric: Rubric, reply: str) -> Explanation:
+    """Grades `reply` and says why. A judge that is not a WatchedReader is explained by its verdicts and the arithmetic alone."""
+    grade = judge.judge(rubric, reply)
+    whole = segments(reply[:LONGEST])
+    read, points, misconceptions = tuple(whole), (), ()
+    if isinstance(judge, WatchedReader):
+        read = ()
+        if judge.seen is not None:
+            evidence, read = judge.seen
+            points = tuple(_points(judge, rubric, evidence))
+            misconceptions = tuple(_misconceptions(judge, rubric, evidence, grade))
+    left_out = tuple(window for window in whole if window not in read)
+    working = None if grade.score is None else arithmetic.working(rubric, grade.verdicts, grade.misconceptions)
+    return Explanation(rubric, reply, grade, read, left_out, points, misconceptions, working)
+
+
+def _points(judge: WatchedReader, rubric: Rubric, evidence: Evidence) -> Iterator[PointSeen]:
+    chances, moved = judge.chances(evidence.points), judge.moved(evidence.points)
+    for k in range(len(rubric.points)):
+        numbers = dict(zip(FEATURES, (float(number) for number in evidence.points[k]), strict=True))
+        first = sorted(range(len(FEATURES)), key=lambda column: (-abs(moved[k, column]), column))[:MOVERS]
+        said, unsaid = evidence.verbatim[k], evidence.reversed[k]
+        settled = ""
+        if said is not None:
+            settled = f"segment {said + 1} says it in the rubric's own words"
+        elif unsaid is not None:
+            settled = f"segment {unsaid + 1} says the contrary in the rubric's own words"
+        elif evidence.best[k] in evidence.believed:
+            settled = f"segment {evidence.best[k] + 1} states a misconception in the rubric's own words, which makes no point"
+        yield PointSeen(
+            evidence.nearest[k],
+            numbers["right"],
+            Seen(evidence.near[k] + 1, *(float(np.exp(numbers[name])) for name in ("states", "denies", "neither"))),
+            (float(np.exp(numbers["states_any"])), evidence.best[k] + 1),
+            (float(np.exp(numbers["denies_any"])), evidence.worst[k] + 1),
+            {finding.value: float(chance) for finding, chance in zip(CLASSES, chances[k], strict=True)},
+            tuple((FEATURES[column], numbers[FEATURES[column]], float(moved[k, column])) for column in first),
+            settled,
+        )
+
+
+def _misconceptions(judge: WatchedReader, rubric: Rubric, evidence: Evidence, grade: Grade) -> Iterator[MisconceptionSeen]:
+    chances = judge.stated(evidence.misconceptions)
+    named = {mistaken.misconception for mistaken in grade.misconceptions}
+    covered = {verdict.point for verdict in grade.verdicts if verdict.finding is Finding.COVERED}
+    for j, one in enumerate(rubric.misconceptions):
+        cosine, *judged = (float(number) for number in evidence.misconceptions[j])
+        said = evidence.believed[j]
+        why = ""
+        if said is not None:
+            why = f"segment {said + 1} says it in the rubric's own words"
+        elif one.id not in named and one.reverses in covered:
+            why = f"the reply gets right what it reverses: {one.reverses}"
+        seen = Seen(evidence.stated[j] + 1, *(float(np.exp(number)) for number in judged))
+        yield MisconceptionSeen(one.id, one.statement, cosine, seen, float(chances[j]), one.id in named, why)
+
+
+# ---------------------------------------------------------------------------------------------- as text
+
+
+def text(told: Explanation) -> str:
+    """The explanation in lines of at most WIDTH columns."""
+    return "\n".join(_lines(told)) + "\n"
+
+
+def _lines(told: Explanation) -> Iterator[str]:
+    grade = told.grade
+    yield from _wrapped("Question: ", told.rubric.prompt)
+    yield f"Score: {'none' if grade.score is None else grade.score}, by {grade.graded_by}"
+    yield ""
+    yield f"Segments of the reply ({len(told.reply.split())} words)"
+    for number, window in enumerate(told.segments, 1):
+        yield from _wrapped(f"  {number:2d} [{window.start}:{window.end}] ", window.text)
+    for window in told.left_out:
+        yield from _wrapped(f"   - [{window.start}:{window.end}] left out: ", window.text)
+    if not told.segments and not told.left_out:
+        yield "  none"
+    yield ""
+    yield "Gates"
+    for note in grade.note.split():
+        yield from _wrapped("  ", GATES.get(note, note))
+    if not grade.note:
+        yield "  none fired"
+    yield ""
+    yield "Points"
+    for k, verdict in enumerate(grade.verdicts):
+        yield from _point(told, k, verdict)
+    if told.misconceptions:
+        yield ""
+        yield "Misconceptions"
+        for one in told.misconceptions:
+            yield from _misconception(told, one)
+    yield ""
+    yield "Arithmetic"
+    yield from _arithmetic(told)
+
+
+def _point(told: Explanation, k: int, verdict: Verdict) -> Iterator[str]:
+    point = told.rubric.points[k]
+    core = ", core" if point.core else ""
+    yield f"  {point.id} (weight {point.weight:g}{core}): {verdict.finding.value}, strength {verdict.strength:.3f}, sure {verdict.sure:.3f}"
+    yield from _wrapped("      says     ", point.statement)
+    if told.points:
+        seen = told.points[k]
+        yield from _wrapped("      nearest  ", f"segment {seen.judged.segment}, cosine {seen.cosine:.2f}: {seen.nearest}")
+        yield f"      judge    {_judged(seen.judged)}"
+        yield (
+            f"      most     states {seen.states[0]:.2f} in segment {seen.states[1]}, "
+            f"denies {seen.denies[0]:.2f} in segment {seen.denies[1]}"
+        )
+        yield "      moved by " + ", ".join(f"{name} {value:.2f} ({effect:+.2f})" for name, value, effect in seen.moved)
+        yield "      chances  " + ", ".join(f"{name} {chance:.2f}" for name, chance in seen.chances.items())
+        if seen.settled:
+            yield from _wrapped("      settled  ", seen.settled)
+    if verdict.quote:
+        yield from _wrapped("      quote    ", f"[{verdict.start}:{verdict.end}] {verdict.quote}")
+
+
+def _misconception(told: Explanation, one: MisconceptionSeen) -> Iterator[str]:
+    yield f"  {one.id}: {'named' if one.named else 'not named'}, chance {one.chance:.2f}"
+    yield f"      nearest  segment {one.judged.segment}, cosine {one.cosine:.2f}"
+    yield f"      judge    {_judged(one.judged)}"
+    if one.why:
+        yield from _wrapped("      settled  ", one.why)
+    for mistaken in told.grade.misconceptions:
+        if mistaken.misconception == one.id:
+            yield from _wrapped("      quote    ", f"[{mistaken.start}:{mistaken.end}] {mistaken.quote}")
+
+
+def _arithmetic(told: Explanation) -> Iterator[str]:
+    working, grade = told.working, told.grade
+    if working is None:
+        yield "  none: there is nothing that could be graded"
+        return
+    for verdict in grade.verdicts:
+        point = told.rubric.point(verdict.point)
+        if point is not None:
+            earned = point.weight * verdict.strength
+            yield f"  {point.id:40.40s} {point.weight:g} x {verdict.strength:.3f} = {earned:.3f}"
+    whole = sum(point.weight for point in told.rubric.points)
+    yield f"  share = earned / {whole:g} = {working.share:.4f}"
+    yield f"  base  = 100 x (1 - (1 - {working.share:.4f}) ^ {arithmetic.BEND:g}) = {working.base:.2f}"
+    for name, sure in working.wrong:
+        yield f"  wrong: {name}, sure {sure:.3f}"
+    if working.wrong:
+        yield f"  capped = the lower of {arithmetic.KEPT:g} x base and {arithmetic.CAP:g} = {working.capped:.2f}"
+        yield (f"  score = {working.sure:.3f} x {working.capped:.2f} + {1 - working.sure:.3f} x {working.base:.2f} = {working.score}")
+    else:
+        yield f"  score = the base, as nothing is contradicted = {working.score}"
+
+
+def _judged(seen: Seen) -> str:
+    return f"states {seen.states:.2f}, denies {seen.denies:.2f}, neither {seen.neither:.2f}"
+
+
+def _wrapped(head: str, words: str) -> Iterator[str]:
+    """`words` after `head`, in lines of at most WIDTH columns that stand under each other."""
+    yield from textwrap.wrap(" ".join(words.split()), WIDTH, initial_indent=head, subsequent_indent=" " * len(head)) or [head.rstrip()]
+
+
+# ---------------------------------------------------------------------------------------------- as JSON
+
+
+def data(told: Explanation) -> dict[str, Any]:
+    """The explanation as plain values. Segments are counted from 1; places are offsets into the reply."""
+    grade, working = told.grade, told.working
+    points = []
+    for k, verdict in enumerate(grade.verdicts):
+        point = told.rubric.points[k]
+        made: dict[str, Any] = {
+            "point": point.id, "weight": point.weight, "core": point.core, "statement": point.statement,
+            "verdict": verdict.finding.value, "strength": verdict.strength, "sure": verdict.sure,
+            "quote": verdict.quote, "start": verdict.start, "end": verdict.end,
+        }  # fmt: skip
+        if told.points:
+            seen = told.points[k]
+            made |= {
+                "nearest": seen.nearest, "cosine": _short(seen.cosine), "judge": _judgement(seen.judged),
+                "states_most": {"chance": _short(seen.states[0]), "segment": seen.states[1]},
+                "denies_most": {"chance": _short(seen.denies[0]), "segment": seen.denies[1]},
+                "chances": {name: _short(chance) for name, chance in seen.chances.items()},
+                "moved": [{"feature": name, "value": _short(value), "effect": _short(effect)} for name, value, effect in seen.moved],
+                "settled": seen.settled,
+            }  # fmt: skip
+        points.append(made)
+    spans = {one.misconception: (one.quote, one.start, one.end) for one in grade.misconceptions}
+    return {
+        "score": grade.score,
+        "graded_by": grade.graded_by,
+        "gates": grade.note.split(),
+        "segments": [{"start": window.start, "end": window.end, "text": window.text} for window in told.segments],
+        "left_out": [{"start": window.start, "end": window.end, "text": window.text} for window in told.left_out],
+        "points": points,
+        "misconceptions": [
+            {
+                "misconception": one.id, "statement": one.statement, "named": one.named, "chance": _short(one.chance),
+                "cosine": _short(one.cosine), "judge": _judgement(one.judged), "settled": one.why,
+                **dict(zip(("quote", "start", "end"), spans.get(one.id, ("", None, None)), strict=True)),
+            }
+            for one in told.misconceptions
+        ],
+        "arithmetic": working
+        and {
+            "share": _short(working.share), "base": _short(working.base),
+            "wrong": [{"what": name, "sure": sure} for name, sure in working.wrong],
+            "sure": working.sure, "capped": _short(working.capped), "score": working.score,
+        },
+    }  # fmt: skip
+
+
+def _judgement(seen: Seen) -> dict[str, float]:
+    return {"segment": seen.segment, "states": _short(seen.states), "denies": _short(seen.denies), "neither": _short(seen.neither)}
+
+
+def _short(number: float) -> float:
+    return round(number, 4)
