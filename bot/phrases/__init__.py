@@ -235,13 +235,14 @@ def _grade(attempt: Attempt, rubric: Rubric, title: str, said: int, quoted: int,
 
 def _evidence(verdict: Verdict, attempt: Attempt, rubric: Rubric, quoted: int) -> Parts:
     """The learner's words for one point; those that a correction quotes below are not shown twice."""
+    doubt = "\n      I may have misread this: it sounded to me like the opposite too" if verdict.doubted else ""
     lead = {Finding.COVERED: "", Finding.PARTLY: "partly: ", Finding.CONTRADICTED: "but you said "}.get(verdict.finding)
     stated = {one.misconception for one in attempt.grade.misconceptions}
     if lead is None or (
         verdict.finding is Finding.CONTRADICTED and any(one.reverses == verdict.point and one.id in stated for one in rubric.misconceptions)
     ):
-        return []
-    return ["\n      ", lead, _own_words(attempt.text, verdict, quoted), " (with help)" if verdict.helped else ""]
+        return [doubt]
+    return ["\n      ", lead, _own_words(attempt.text, verdict, quoted), " (with help)" if verdict.helped else "", doubt]
 
 
 def _wrong(attempt: Attempt, rubric: Rubric, quoted: int, corrected: int) -> Parts:

@@ -2,7 +2,7 @@ r"""The command that makes the encoder's weights file.
 
     python -m bot.grading.training.encoder --from DIR --replies tests/grading/own.jsonl --out bot/grading/weights/encoder.npz
 
-`--from` is a folder with the published all-MiniLM-L6-v2: `model.safetensors` and `vocab.txt`. Needs torch and about half an hour
+`--from` is a folder with the published all-MiniLM-L6-v2: `model.safetensors` and `vocab.txt`. Needs torch and about an hour
 of two processor cores. Then `python -m bot.grading.training.head` fits what turns its numbers into verdicts.
 """
 
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--replies", type=Path, required=True, help="marked replies (JSON lines); those marked `held` are not used")
     parser.add_argument("--content", type=Path, default=default_folder(), help="the packs; those that come with the coach by default")
     parser.add_argument("--out", type=Path, required=True, help="the weights file to write (.npz)")
-    parser.add_argument("--steps", type=int, default=310)
+    parser.add_argument("--steps", type=int, default=590)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2, help="of torch")
     chosen = parser.parse_args(arguments)

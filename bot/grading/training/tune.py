@@ -31,6 +31,9 @@ START, END, LONGEST = 101, 102, 48
 HALF = -1
 """The label of a passage that says a claim by half."""
 
+NEAR = 0.8
+"""Cosine from which a passage of a neighbouring question may well make the claim: such a pair teaches nothing."""
+
 log = logging.getLogger(__name__)
 
 
@@ -40,9 +43,9 @@ class Plan:
 
     layers: int = 5
     frozen: int = 2
-    steps: int = 310
+    steps: int = 590
     rate: float = 1.2e-4  # the peak; rises over the first tenth, then falls to zero along a cosine
-    pairs: int = 340  # in a step, at most
+    pairs: int = 360  # in a step, at most
     seed: int = 1
     temperature: float = 0.06  # of the contrastive loss
     likeness: float = 0.25  # weight of the contrastive loss
@@ -50,11 +53,15 @@ class Plan:
 
 @dataclass
 class Batch:
-    """Texts, the group of meaning of each (or None), and judged pairs (claim, passage, label) of their indices."""
+    """Texts, the group of meaning of each (or None), and judged pairs (claim, passage, label) of their indices.
+
+    elsewhere: pairs of a claim of one question with a passage of another. far: whether those two are of different sections."""
 
     texts: list[str] = field(default_factory=list)
     groups: list[tuple[int, Any] | None] = field(default_factory=list)
     pairs: list[tuple[int, int, int]] = field(default_factory=list)
+    elsewhere: list[tuple[int, int, int]] = field(default_factory=list)
+    far: bool = False
 
     def add(self, text: str, group: tuple[int, Any] | None = None) -> int:
         self.texts.append(text)
@@ -80,8 +87,10 @@ def tune(tensors: Mapping[str, Floats], materials: Sequence[Material], replies: 
         if len(order) < 2:
             order = list(questions)
             rng.shuffle(order)
-        batch = draw([order.pop(), order.pop()], rng.choice(followups), marked, rng)
+        batch = draw(_two(order, rng), rng.choice(followups), marked, rng)
         read = model.read([[START, *split(text)[:LONGEST], END] for text in batch.texts])
+        vectors = read[2].detach()
+        batch.pairs += [pair for pair in batch.elsewhere if batch.far or float(vectors[pair[0]] @ vectors[pair[1]]) < NEAR]
         rng.shuffle(batch.pairs)
         pairs = batch.pairs[: plan.pairs]
         lengths = read[1].sum(dim=1).tolist()
@@ -102,6 +111,13 @@ def tune(tensors: Mapping[str, Floats], materials: Sequence[Material], replies: 
     return model.eval()
 
 
+def _two(order: list[Material], rng: random.Random) -> list[Material]:
+    """The next two questions, more often than by chance of the same section: neighbours are the hardest to tell apart."""
+    first = order.pop()
+    kin = [place for place, one in enumerate(order) if one.section == first.section]
+    return [first, order.pop(kin[-1]) if kin and rng.random() < 0.4 else order.pop()]
+
+
 def draw(two: Sequence[Material], followup: Material, marked: Mapping[str, list[Reply]], rng: random.Random) -> Batch:
     """What one step looks at."""
     batch = Batch()
@@ -110,10 +126,10 @@ def draw(two: Sequence[Material], followup: Material, marked: Mapping[str, list[
         first = len(batch.texts)
         _question(batch, material, marked.get(material.id, []), base, rng)
         borders.append((first, first + len(material.points), len(batch.texts)))
-    if two[0].section != two[1].section:  # what is said of one question makes no point of another
-        for own, other in ((0, 1), (1, 0)):
-            for _ in range(22):
-                batch.pairs.append((rng.randrange(*borders[other][:2]), rng.randrange(borders[own][1], borders[own][2]), NEITHER))
+    batch.far = two[0].section != two[1].section
+    for own, other in ((0, 1), (1, 0)):  # what is said of one question makes no point of another
+        for _ in range(22):
+            batch.elsewhere.append((rng.randrange(*borders[other][:2]), rng.randrange(borders[own][1], borders[own][2]), NEITHER))
     for base in range(len(two)):
         for _ in range(2):
             passage = batch.add(_rubbish(rng.choice(batch.texts[borders[base][0] : borders[base][2]]), rng))
@@ -157,9 +173,10 @@ def _question(batch: Batch, material: Material, replies: Sequence[Reply], base: 
             passage = batch.add(noisy(text, rng), (base, f"not {place}"))
             batch.pairs.append((claim(point.id), passage, DENIES))
             neither(passage, {point.id}, 1)
-        other = turned(rng.choice(point.true), rng) if rng.random() < 0.5 else None
-        if other:
-            batch.pairs.append((claim(point.id), batch.add(noisy(other, rng), (base, f"not {place}")), DENIES))
+        for _ in range(1 if rng.random() < 0.8 else 2):
+            other = turned(rng.choice(point.true), rng)
+            if other:
+                batch.pairs.append((claim(point.id), batch.add(noisy(other, rng), (base, f"not {place}")), DENIES))
     for place, belief in enumerate(material.misbeliefs):
         passage = batch.add(noisy(rng.choice(belief.texts[1:]), rng), (base, 100 + place))
         batch.pairs.append((beliefs[belief.id], passage, STATES))
@@ -175,7 +192,7 @@ def _question(batch: Batch, material: Material, replies: Sequence[Reply], base: 
     neither(batch.add(" ".join(rng.sample(words, min(len(words), rng.randint(6, 16))))), set(), 2)
     if rng.random() < 0.3:
         neither(batch.add(rng.choice(EMPTY)), set(), 2)
-    for reply in rng.sample(replies, min(3, len(replies))):
+    for reply in rng.sample(replies, min(4, len(replies))):
         _reply(batch, material, reply, base, claim, beliefs, rng)
 
 
