@@ -58,11 +58,15 @@ def _parser() -> argparse.ArgumentParser:
         ("check", _check, "check every question and print what is wrong"),
         ("grade", _grade, "grade JSON lines from standard input"),
         ("schema", _schema, "print the JSON Schema of a topic file"),
+        ("appeals", _appeals, "print how often learners appealed about each point"),
+        ("flags", _flags, "print what learners flagged, question by question"),
     ):
         one = commands.add_parser(name, help=text, description=text[:1].upper() + text[1:] + ".")
         one.set_defaults(run=action)
         if name == "grade":
             one.add_argument("--grader", choices=["reader", "plain"], default="reader", help="plain judges by words alone")
+        if name in ("appeals", "flags"):
+            one.add_argument("--json", action="store_true", help="as JSON")
         if name == "check":
             one.add_argument("folder", nargs="?", type=Path, help="the packs; those that come with the coach by default")
     return parser
@@ -348,6 +352,22 @@ def _grade(options: argparse.Namespace) -> int:
         sys.stdout.buffer.write(_line(result))
         sys.stdout.buffer.flush()
     return status
+
+
+def _appeals(options: argparse.Namespace) -> int:
+    from adapters.owner import appeals
+    from bot.config import settings
+
+    known = settings()
+    return asyncio.run(appeals(known.database, _library(known), as_json=options.json))
+
+
+def _flags(options: argparse.Namespace) -> int:
+    from adapters.owner import flags
+    from bot.config import settings
+
+    known = settings()
+    return asyncio.run(flags(known.database, _library(known), as_json=options.json))
 
 
 def _asked_to_grade(line: bytes, library: Library) -> tuple[dict[str, Any], Rubric, str]:

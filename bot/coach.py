@@ -21,6 +21,7 @@ import structlog
 from bot import commands, days, phrases, zones
 from bot.content import Library
 from bot.desks import Composer, Desk, Handler, Outcome, Tools, Turn
+from bot.desks.appealing import WORDS, Appealing
 from bot.desks.asking import Asking
 from bot.desks.replying import Replying
 from bot.desks.resting import Resting
@@ -42,6 +43,11 @@ def _now() -> datetime:
 
 def _new_id() -> str:
     return uuid4().hex[:12]
+
+
+def _awaited(learner: Learner) -> str:
+    """The kind of answer that is awaited; what it is about follows it after a space."""
+    return learner.expecting.partition(" ")[0]
 
 
 class Coach:
@@ -69,7 +75,9 @@ class Coach:
         asking = Asking(tools)
         self._settings = Settings(tools, asking)
         self._replying = Replying(tools, asking)
-        self._desks: tuple[Desk, ...] = (self._settings, asking, self._replying, Standing(tools), Resting(tools))
+        self._desks: tuple[Desk, ...] = (
+            self._settings, asking, self._replying, Standing(tools), Resting(tools), Appealing(tools, self._replying),
+        )  # fmt: skip
         self._handlers: dict[str, Handler] = {name: handler for desk in self._desks for name, handler in desk.handlers.items()}
         self._expecting: dict[str, Desk] = {name: desk for desk in self._desks for name in desk.expects}
         self._composers: dict[str, Composer] = {kind: composer for desk in self._desks for kind, composer in desk.composes.items()}
@@ -150,7 +158,7 @@ class Coach:
         if not learner.reachable:
             learner = days.scheduled(replace(learner, reachable=True), now)
         meaning = commands.understand(commands.clean(message.text))
-        if learner.expecting in LONE and isinstance(meaning, commands.Called) and meaning.name != "cancel":
+        if _awaited(learner) in (*LONE, *WORDS) and isinstance(meaning, commands.Called) and meaning.name != "cancel":
             learner = replace(learner, expecting="")
         turn = Turn(message, learner, memory, "", now, known is None)
         outcome = await self._dispatch(turn, meaning)
@@ -167,8 +175,9 @@ class Coach:
             if meaning.name == "start" and not turn.message.private:
                 return Outcome((phrases.in_private("start"),))
             return await self._handlers[meaning.name](replace(turn, argument=meaning.argument))
-        if turn.learner.expecting in self._expecting:
-            outcome = await self._expecting[turn.learner.expecting].typed(turn, meaning.text)
+        awaited = _awaited(turn.learner)
+        if awaited in self._expecting:
+            outcome = await self._expecting[awaited].typed(turn, meaning.text)
             if outcome is not None:
                 return outcome
         if turn.new:

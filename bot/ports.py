@@ -9,7 +9,7 @@ from typing import Protocol
 
 from bot.content import Rubric
 from bot.messages import Address, Reply
-from bot.model import Asked, Attempt, Changes, Grade, Memory
+from bot.model import Appeal, Appealed, Asked, Attempt, Changes, Flag, Grade, Memory
 from bot.outbox import Owed, Pace
 
 grading_for: ContextVar[str] = ContextVar("grading_for", default="")
@@ -27,7 +27,25 @@ class Grader(Protocol):
         """The grade of `reply`. Never raises for anything that a learner can write; the same reply, the same grade."""
 
 
-class Store(Protocol):
+class AppealStore(Protocol):
+    """Appeals and flags; they are written through `Changes.also`."""
+
+    async def appeals(self, attempt: str) -> tuple[Appeal, ...]:
+        """The appeals about an attempt, in order."""
+
+    async def appealed(self) -> tuple[Appealed, ...]:
+        """How often each point was appealed, those with most appeals first."""
+
+    async def flag(self, learner: str, id: str) -> Flag | None: ...
+
+    async def flags_since(self, learner: str, since: datetime) -> int:
+        """How many flags this learner has raised after `since`."""
+
+    async def flags(self) -> tuple[Flag, ...]:
+        """Every flag, gathered by question, in order."""
+
+
+class Store(AppealStore, Protocol):
     """What the coach remembers. Every time is UTC; every method is one transaction; safe for concurrent tasks.
 
     Raises StoreError, and StoreBusy where trying again may help.

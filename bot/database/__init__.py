@@ -1,5 +1,6 @@
 """The Store on SQLModel: SQLite by default, PostgreSQL by URL. Each part keeps one kind of thing; together they are the Store."""
 
+from bot.database.appeals import Appeals
 from bot.database.connection import sqlite_file
 from bot.database.outbox import KEEP_DONE, LEASE, Outbox
 from bot.database.turns import Turns
@@ -7,5 +8,5 @@ from bot.database.turns import Turns
 __all__ = ["KEEP_DONE", "LEASE", "Database", "sqlite_file"]
 
 
-class Database(Turns, Outbox):
+class Database(Turns, Outbox, Appeals):
     """`bot.ports.Store` on a SQL database."""

@@ -70,7 +70,7 @@ class Desk:
     """One kind of business.
 
     handlers: what it does, by command. expects: the values of `Learner.expecting` under which a typed text is brought to
-    `typed`. composes: the kinds of delivery that it words."""
+    `typed`; what it is about may follow after a space. composes: the kinds of delivery that it words."""
 
     expects: frozenset[str] = frozenset()
 
