@@ -39,9 +39,7 @@ words are meant removes the doubt where to look, not the doubt whether they say 
 
 LIKELY, VERY_LIKELY = 0.42, 0.58
 """Likeness of words (0..1, see `Lexical`) from which words that were pointed at make a point partly, and cover it. Unasked the
-plain grader wants .5 and .66. On the replies that two readers labelled point by point (tests/grading/aside.jsonl) .42 raises
-25 % of the points that both found made and the plain grader missed, shown the words that they marked, and 3 % of those that
-both found missing, shown the best of all its sentences."""
+plain grader wants .5 and .66. What these lines let through is measured by tests/bench/appeals.py (see docs/grading.md)."""
 
 HALF = 0.5
 """The strength of what its likeness of words raises to partly."""
@@ -72,9 +70,9 @@ def appealable(rubric: Rubric, grade: Grade, appealed: Container[str] = ()) -> l
     ]
 
 
-def alone(rubric: Rubric, point: Point) -> Rubric:
-    """The rubric with only that point; what is false stays false."""
-    return Rubric(prompt=rubric.prompt, answer=rubric.answer, points=(point,), misconceptions=rubric.misconceptions)
+def _alone(rubric: Rubric, point: Point) -> Lexical:
+    """The words of that point only; what is false stays false."""
+    return Lexical(Rubric(prompt=rubric.prompt, answer=rubric.answer, points=(point,), misconceptions=rubric.misconceptions))
 
 
 # ---------------------------------------------------------------------------------------------- where the words stand
@@ -157,7 +155,7 @@ def sentences(reply: str) -> list[Window]:
 
 def offered(reply: str, rubric: Rubric, point: Point, most: int) -> list[int]:
     """The numbers of the `most` stretches that are nearest to the point, by their words, in the order of the reply."""
-    lexical = Lexical(alone(rubric, point))
+    lexical = _alone(rubric, point)
     found = sentences(reply)
     near = sorted(range(len(found)), key=lambda number: (-lexical.best(lexical.read(found[number]), lexical.right[0])[0], number))
     return sorted(near[:most])
@@ -209,7 +207,7 @@ class Heard:
 
 
 def rule(rubric: Rubric, attempt: Attempt, point: Point, span: Window, reading: Grade, struck: Grade | None) -> Heard:
-    """What the `reading` of `span` against that point alone changes in the attempt's grade.
+    """What the `reading` of `span`, as if it were a whole reply, changes in the attempt's verdict on `point`.
 
     struck: the same of the words that the grade holds to contradict the point; they must not do so any more. The verdict is
     never lowered, and the score never raised by more than the point's share of the rubric's weight."""
@@ -221,11 +219,11 @@ def rule(rubric: Rubric, attempt: Attempt, point: Point, span: Window, reading: 
         return Heard(Ruling.REFUSED, grade)
     if reading.misconceptions:
         return Heard(Ruling.CONTRARY, grade, reading.misconceptions[0].misconception)
-    read = reading.verdicts[0]
-    if read.finding is Finding.CONTRADICTED:
+    read = reading.verdict(point.id)
+    if read is None or read.finding is Finding.CONTRADICTED:
         return Heard(Ruling.CONTRARY, grade)
     if before.finding is Finding.CONTRADICTED and (
-        struck is None or struck.misconceptions or struck.verdicts[0].finding is Finding.CONTRADICTED
+        struck is None or struck.misconceptions or (other := struck.verdict(point.id)) is None or other.finding is Finding.CONTRADICTED
     ):
         return Heard(Ruling.CONTRARY, grade)
     finding, strength = _lenient(rubric, point, span, read)
@@ -241,7 +239,7 @@ def _lenient(rubric: Rubric, point: Point, span: Window, read: Verdict) -> tuple
     """What a reading comes to, now that the learner has said which words are meant."""
     if read.finding is Finding.COVERED or (read.finding is Finding.PARTLY and read.strength >= ENOUGH):
         return Finding.COVERED, max(read.strength, ENOUGH)
-    lexical = Lexical(alone(rubric, point))
+    lexical = _alone(rubric, point)
     said = lexical.read(span)
     right, agree = lexical.best(said, lexical.right[0])
     wrong, _ = lexical.best(said, (*lexical.wrong[0], *(text for texts in lexical.false for text in texts)))

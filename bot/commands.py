@@ -32,6 +32,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("progress", "Where you stand"),
     Command("streak", "Days practised in a row"),
     Command("settings", "Zone, time, tracks and level"),
+    Command("link", "Join this chat with another one of yours", "[code]"),
+    Command("unlink", "Part this chat from the others"),
     Command("help", "What I understand"),
     Command("cancel", "Stop what we are in the middle of"),
     Command("appeal", "I did say that: have a point read again", "[your words]"),

@@ -260,3 +260,46 @@ class Flag:
     at: datetime
     attempt: str = ""
     attempt_before: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkCode:
+    """That whoever sends a certain code until `expires_at` is the learner who asked for it at `address`. A learner has one."""
+
+    fingerprint: str
+    learner: str
+    address: Address
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTry:
+    """That somebody sent a code that does not hold."""
+
+    learner: str
+    address: Address
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Two learners become one: all that `loser` has goes to `learner`, nothing twice, and the code is used up.
+
+    loser: "" for somebody new. learner: as it is afterwards. at: now."""
+
+    learner: Learner
+    loser: str
+    fingerprint: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """The person at `address` becomes a `learner` of their own, with a copy of all that `old` has.
+
+    at: now."""
+
+    old: str
+    learner: Learner
+    address: Address
+    at: datetime

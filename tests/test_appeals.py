@@ -380,8 +380,9 @@ def _attempt_at(text: str, grade: Grade) -> Attempt:
 
 def _found(finding: Finding, point: str = "definition", text: str = REPLY, strength: float = 0.0) -> Grade:
     """A reading of one point, or a verdict of one."""
-    located = finding not in (Finding.MISSING, Finding.CANNOT_TELL)
-    return Grade(50, (Verdict(point, finding, text if located else "", 0 if located else None, len(text) if located else None, strength),), (), "x")
+    if finding in (Finding.MISSING, Finding.CANNOT_TELL):
+        return Grade(50, (Verdict(point, finding),), (), "x")
+    return Grade(50, (Verdict(point, finding, text, 0, len(text), strength),), (), "x")
 
 
 SPAN = Window("how much deserved it", REPLY.index("how"), REPLY.index("how") + 20)
@@ -477,11 +478,10 @@ def test_an_appeal_never_raises_more_than_its_point_weighs_and_never_lowers(case
     if place is None or point not in appeals.appealable(rubric, grade):
         return
     span = appeals.in_context(reply, place)
-    one = appeals.alone(rubric, point)
     before = grade.verdict(point.id)
     assert before is not None
-    struck = GRADER.judge(one, before.quote) if before.finding is Finding.CONTRADICTED else None
-    heard = appeals.rule(rubric, _attempt_at(reply, grade), point, span, GRADER.judge(one, span.text), struck)
+    struck = GRADER.judge(rubric, before.quote) if before.finding is Finding.CONTRADICTED else None
+    heard = appeals.rule(rubric, _attempt_at(reply, grade), point, span, GRADER.judge(rubric, span.text), struck)
 
     assert grade.score is not None and heard.grade.score is not None
     weight = 100 * point.weight / sum(other.weight for other in rubric.points)
@@ -495,7 +495,7 @@ def test_an_appeal_never_raises_more_than_its_point_weighs_and_never_lowers(case
     for verdict in heard.grade.verdicts:
         if verdict.finding in (Finding.COVERED, Finding.PARTLY, Finding.CONTRADICTED):
             assert verdict.quote and reply[verdict.start : verdict.end] == verdict.quote
-    assert appeals.rule(rubric, _attempt_at(reply, grade), point, span, GRADER.judge(one, span.text), struck) == heard
+    assert appeals.rule(rubric, _attempt_at(reply, grade), point, span, GRADER.judge(rubric, span.text), struck) == heard
 
 
 @settings(max_examples=150, deadline=None)
@@ -508,8 +508,7 @@ def test_a_misconception_raises_nothing_when_it_is_pointed_at(id: str, data: st.
     if point not in appeals.appealable(question, grade):
         return
     span = Window(one.statement, 0, len(one.statement))
-    alone = appeals.alone(question, point)
-    heard = appeals.rule(question, _attempt_at(one.statement, grade), point, span, GRADER.judge(alone, one.statement), None)
+    heard = appeals.rule(question, _attempt_at(one.statement, grade), point, span, GRADER.judge(question, one.statement), None)
 
     assert heard.ruling in (Ruling.CONTRARY, Ruling.REFUSED)
     assert heard.grade == grade

@@ -35,6 +35,7 @@ ARGUMENTS: Mapping[str, tuple[Argument, ...]] = {
     ),
     "appeal": (Argument("words", "Your own words; I ask for the point next"),),
     "flag": (Argument("reason", "What is wrong with the question or the grade"),),
+    "link": (Argument("code", "The code from your other chat; left out, you get one for there"),),
     "pause": (Argument("days", "How many days; until /resume when left out", most=365),),
 }
 

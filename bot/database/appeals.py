@@ -31,6 +31,7 @@ class AppealRow(SQLModel, table=True):
 
 class FlagRow(SQLModel, table=True):
     __tablename__ = "flag"
+    __table_args__ = {"info": {"stays": True}}
     id: str = Field(primary_key=True)
     learner: str = Field(foreign_key="learner.id", index=True, ondelete="CASCADE")
     question: str

@@ -41,7 +41,6 @@ class Appealing(Desk):
     def __init__(self, tools: Tools, replying: Replying) -> None:
         super().__init__(tools)
         self._replying = replying
-        self._alone: dict[tuple[str, str, str], tuple[Rubric, Rubric]] = {}
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -128,9 +127,9 @@ class Appealing(Desk):
         verdict = attempt.grade.verdict(point.id)
         if verdict is None or point not in appeals.appealable(rubric, attempt.grade, before):
             return Outcome((phrases.nothing_to_appeal(),), turn.learner)
-        reading = await self._read(turn, attempt, rubric, point, span.text)
+        reading = await self._read(turn, rubric, span.text)
         contradicted = verdict.finding is Finding.CONTRADICTED
-        struck = await self._read(turn, attempt, rubric, point, verdict.quote) if contradicted else None
+        struck = await self._read(turn, rubric, verdict.quote) if contradicted else None
         heard = appeals.rule(rubric, attempt, point, span, reading, struck)
         now = heard.grade.verdict(point.id) or verdict
         appeal = Appeal(
@@ -149,14 +148,11 @@ class Appealing(Desk):
         )  # fmt: skip
         return Outcome((reply,), replace(turn.learner, expecting=""), also=(appeal,))
 
-    async def _read(self, turn: Turn, attempt: Attempt, rubric: Rubric, point: Point, words: str) -> Grade:
-        key = (attempt.question, attempt.followup, point.id)
-        kept = self._alone.get(key)
-        if kept is None or kept[0] is not rubric:  # one object for each point: graders prepare a rubric once
-            kept = self._alone[key] = (rubric, appeals.alone(rubric, point))
+    async def _read(self, turn: Turn, rubric: Rubric, words: str) -> Grade:
+        """These words alone, against the whole rubric: set beside its other points a grader sees best which of them they make."""
         token = grading_for.set(turn.learner.id)
         try:
-            return await self.grader.grade(kept[1], words)
+            return await self.grader.grade(rubric, words)
         finally:
             grading_for.reset(token)
 
