@@ -61,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
         ("check", _check, "check every question and print what is wrong"),
         ("grade", _grade, "grade JSON lines from standard input"),
         ("schema", _schema, "print the JSON Schema of a topic file"),
+        ("appeals", _appeals, "print how often learners appealed about each point"),
+        ("flags", _flags, "print what learners flagged, question by question"),
     ):
         one = commands.add_parser(name, help=text, description=text[:1].upper() + text[1:] + ".")
         one.set_defaults(run=action)
@@ -69,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
             one.add_argument("--explain", action="store_true", help="say of the first line alone how its score came about")
             one.add_argument("--question", metavar="ID", help="with --explain: standard input is a reply to this question, not JSON")
             one.add_argument("--json", action="store_true", help="with --explain: as JSON")
+        if name in ("appeals", "flags"):
+            one.add_argument("--json", action="store_true", help="as JSON")
         if name == "check":
             one.add_argument("folder", nargs="?", type=Path, help="the packs; those that come with the coach by default")
     return parser
@@ -405,6 +409,22 @@ class _ToGrade:
         if isinstance(self.against, Reference):
             return explained(grader, self.against, self.answer)
         return explain.explain(explain.watched(grader), self.against, self.answer)
+
+
+def _appeals(options: argparse.Namespace) -> int:
+    from adapters.owner import appeals
+    from bot.config import settings
+
+    known = settings()
+    return asyncio.run(appeals(known.database, _library(known), as_json=options.json))
+
+
+def _flags(options: argparse.Namespace) -> int:
+    from adapters.owner import flags
+    from bot.config import settings
+
+    known = settings()
+    return asyncio.run(flags(known.database, _library(known), as_json=options.json))
 
 
 def _asked_to_grade(line: bytes, library: Library) -> tuple[dict[str, Any], _ToGrade]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
@@ -21,17 +22,19 @@ import structlog
 from bot import commands, days, phrases, zones
 from bot.content import Library
 from bot.desks import Composer, Desk, Handler, Outcome, Tools, Turn
+from bot.desks.appealing import WORDS, Appealing
 from bot.desks.asking import Asking
+from bot.desks.linking import Linking
 from bot.desks.replying import Replying
 from bot.desks.resting import Resting
-from bot.desks.settings import LONE, Settings
+from bot.desks.settings import DEFAULT_MINUTE, LONE, Settings
 from bot.desks.standing import Standing
 from bot.messages import Address, Choice, Message, Reply
 from bot.model import Changes, Learner, Memory
 from bot.outbox import Lane, Owed
 from bot.ports import Grader, Store
 
-DEFAULT_MINUTE = 9 * 60
+Meaning = commands.Called | commands.Unknown | commands.Plain
 
 log = structlog.get_logger("coach")
 
@@ -42,6 +45,19 @@ def _now() -> datetime:
 
 def _new_id() -> str:
     return uuid4().hex[:12]
+
+
+def _awaited(learner: Learner) -> str:
+    """The kind of answer that is awaited; what it is about follows it after a space."""
+    return learner.expecting.partition(" ")[0]
+
+
+def _comes_home(learner: Learner, address: Address, meaning: Meaning) -> bool:
+    """Whether what the coach sends on its own goes to `address` from now on: where it went already (the chat may be another
+    one), where the learner sets its time, and wherever they write from while there is no chat that reaches them."""
+    home = learner.home
+    chosen = isinstance(meaning, commands.Called) and meaning.name in ("start", "daily")
+    return chosen or not home.chat or not learner.reachable or (home.platform, home.user) == (address.platform, address.user)
 
 
 class Coach:
@@ -56,22 +72,27 @@ class Coach:
         now: Callable[[], datetime] = _now,
         rng: Random | None = None,
         new_id: Callable[[], str] = _new_id,
+        draw: Callable[[str], str] = secrets.choice,
         on_owed: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_owed` is called whenever messages were written that wait to be sent."""
+        """`on_owed` is called whenever messages were written that wait to be sent. `draw` takes one letter of a secret."""
         self._store = store
         self._library = library
         self._now = now
         self._new_id = new_id
         self.on_owed = on_owed
-        self._locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
-        tools = Tools(store, library, grader, now, rng or Random(), new_id)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        tools = Tools(store, library, grader, now, rng or Random(), new_id, draw)
         asking = Asking(tools)
         self._settings = Settings(tools, asking)
         self._replying = Replying(tools, asking)
-        self._desks: tuple[Desk, ...] = (self._settings, asking, self._replying, Standing(tools), Resting(tools))
+        self._desks: tuple[Desk, ...] = (
+            self._settings, asking, self._replying, Standing(tools), Resting(tools), Appealing(tools, self._replying),
+            Linking(tools),
+        )  # fmt: skip
         self._handlers: dict[str, Handler] = {name: handler for desk in self._desks for name, handler in desk.handlers.items()}
         self._expecting: dict[str, Desk] = {name: desk for desk in self._desks for name in desk.expects}
+        self._involving = {name: involves for desk in self._desks for name, involves in desk.involves.items()}
         self._composers: dict[str, Composer] = {kind: composer for desk in self._desks for kind, composer in desk.composes.items()}
 
     # ------------------------------------------------------------------------------------------ a message
@@ -82,12 +103,13 @@ class Coach:
         The replies are owed (written to the outbox) when this returns. Raises StoreError where nothing could be read or
         written: then nothing has happened, and the message may be handled again.
         """
-        async with self._one_at_a_time(message.address):
+        meaning = commands.understand(commands.clean(message.text))
+        async with self._alone(lambda: self._concerned(message.address, meaning)):
             if await self._store.done(message.address.platform, message.key):
                 return ()
             memory = await self._store.recall(message.address)
             now = max(self._now(), message.at)
-            outcome = await self._decide(message, memory, now)
+            outcome = await self._decide(message, meaning, memory, now)
             learner = outcome.learner
             who = learner.id if learner else memory.learner.id if memory.learner else ""
             owed = [
@@ -133,24 +155,39 @@ class Coach:
         """Whether somebody at `address` has spoken with the coach before."""
         return (await self._store.recall(address)).learner is not None
 
-    def _one_at_a_time(self, address: Address) -> AbstractAsyncContextManager[None]:
-        key = (address.platform, address.user)
-        lock = self._locks.get(key)
-        if lock is None:
-            lock = self._locks[key] = asyncio.Lock()
-        return lock
+    async def _concerned(self, address: Address, meaning: Meaning | None = None) -> frozenset[str]:
+        """Whose turn it is: the learner, or the address of somebody unknown; and another learner whom a command changes too."""
+        concerned = {await self._store.whose(address) or f"{address.platform} {address.user}"}
+        if isinstance(meaning, commands.Called) and meaning.name in self._involving:
+            concerned.add(await self._involving[meaning.name](meaning.argument))
+        return frozenset(concerned - {""})
 
-    async def _decide(self, message: Message, memory: Memory, now: datetime) -> Outcome:
+    @asynccontextmanager
+    async def _alone(self, concerned: Callable[[], Awaitable[frozenset[str]]]) -> AsyncIterator[None]:
+        """One turn at a time for everybody concerned, from whichever of their chats. The locks are taken in one order, so that
+        two turns never wait for each other; whoever it was that a turn waited for may have been linked meanwhile."""
+        while True:
+            wanted = await concerned()
+            async with AsyncExitStack() as held:
+                for key in sorted(wanted):
+                    lock = self._locks.get(key)
+                    if lock is None:
+                        lock = self._locks[key] = asyncio.Lock()
+                    await held.enter_async_context(lock)
+                if await concerned() == wanted:
+                    yield
+                    return
+
+    async def _decide(self, message: Message, meaning: Meaning, memory: Memory, now: datetime) -> Outcome:
         known = memory.learner
         # Somebody who tries a command in a group has not asked for a question a day there.
         home = message.address if message.private else replace(message.address, chat="")
         learner = known or Learner(self._new_id(), now, home, minute=DEFAULT_MINUTE if message.private else None)
-        if message.private:
+        if message.private and (known is None or _comes_home(known, message.address, meaning)):
             learner = replace(learner, home=message.address)
         if not learner.reachable:
             learner = days.scheduled(replace(learner, reachable=True), now)
-        meaning = commands.understand(commands.clean(message.text))
-        if learner.expecting in LONE and isinstance(meaning, commands.Called) and meaning.name != "cancel":
+        if _awaited(learner) in (*LONE, *WORDS) and isinstance(meaning, commands.Called) and meaning.name != "cancel":
             learner = replace(learner, expecting="")
         turn = Turn(message, learner, memory, "", now, known is None)
         outcome = await self._dispatch(turn, meaning)
@@ -158,7 +195,7 @@ class Coach:
             outcome = replace(outcome, learner=days.scheduled(learner, now) if known is None else learner)
         return outcome
 
-    async def _dispatch(self, turn: Turn, meaning: commands.Called | commands.Unknown | commands.Plain) -> Outcome:
+    async def _dispatch(self, turn: Turn, meaning: Meaning) -> Outcome:
         if isinstance(meaning, commands.Plain) and not meaning.text:
             return Outcome((phrases.not_text(turn.message.other) if turn.message.other else phrases.no_words(),))
         if isinstance(meaning, commands.Unknown):
@@ -167,8 +204,9 @@ class Coach:
             if meaning.name == "start" and not turn.message.private:
                 return Outcome((phrases.in_private("start"),))
             return await self._handlers[meaning.name](replace(turn, argument=meaning.argument))
-        if turn.learner.expecting in self._expecting:
-            outcome = await self._expecting[turn.learner.expecting].typed(turn, meaning.text)
+        awaited = _awaited(turn.learner)
+        if awaited in self._expecting:
+            outcome = await self._expecting[awaited].typed(turn, meaning.text)
             if outcome is not None:
                 return outcome
         if turn.new:
@@ -191,12 +229,13 @@ class Coach:
 
     async def compose(self, owed: Owed) -> Reply | None:
         """Words a delivery that is about to be sent; None where it is no longer wanted (paused, or its day is over)."""
-        async with self._one_at_a_time(owed.address):
-            memory = await self._store.recall_learner(owed.learner)
+        async with self._alone(lambda: self._concerned(owed.address)):
+            # Since it was owed its learner may have been linked with another one, or parted.
+            memory = await self._store.recall_learner(await self._store.whose(owed.address) or owed.learner)
             now = self._now()
             reply, changes = await self._composers[owed.kind](owed, memory, now)
-            await self._store.composed(owed, reply, changes, now)
-        return reply
+            wanted = await self._store.composed(owed, reply, changes, now)
+        return reply if wanted else None
 
     # ------------------------------------------------------------------------------------------ while somebody types
 

@@ -93,8 +93,8 @@ class Learner:
     zone: IANA name. minute: the daily question's local time, minutes after midnight 0..1439, None for no daily question.
     tracks: syllabus ids, empty for all of them. level: 1..5. paused_until: first local day of practice again, None
     when not paused, date.max until they say so. expecting: the set-up step whose answer is awaited ("zone",
-    "time", "tracks", "level"), the setting that is being changed by itself ("place", "hour"), or "". reachable: False
-    after the platform said that the person can't be written to.
+    "time", "tracks", "level"), the setting that is being changed by itself ("place", "hour"), "appeal" with an attempt and a
+    point, "flag", or "". reachable: False after the platform said that the person can't be written to.
     """
 
     id: str
@@ -212,3 +212,105 @@ class Changes:
     practised: Practised | None = None
     also: tuple[object, ...] = ()
     """Anything else that a table keeps (see `bot.database.rows.row_of`); written over what has the same key."""
+
+
+class Ruling(StrEnum):
+    """How an appeal ended."""
+
+    RAISED = "raised"
+    KEPT = "kept"
+    CONTRARY = "contrary"
+    """The words say the opposite, or state a misconception."""
+    REFUSED = "refused"
+    """The words are no evidence at all: an instruction, a heap of keywords, the question said back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appeal:
+    """That a learner pointed at words of theirs which, they say, make a point; and what became of it.
+
+    start, end: the place of `span` in the attempt's text. old: the grade before. copied: True in the copy of a history that
+    was parted from another address, where it is counted once only.
+    """
+
+    attempt: str
+    point: str
+    span: str
+    start: int
+    end: int
+    before: Finding
+    after: Finding
+    at: datetime
+    ruling: Ruling
+    old: Grade
+    copied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Appealed:
+    """How often learners appealed about one point of a question or (with `followup`) of a follow-up, and how often it was raised."""
+
+    question: str
+    followup: str
+    point: str
+    appeals: int
+    raised: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A learner says that something is wrong with a question, or with the grade of `attempt` where that is not "".
+
+    attempt_before: the attempt that could have been meant instead, or ""."""
+
+    id: str
+    learner: str
+    question: str
+    followup: str
+    reason: str
+    at: datetime
+    attempt: str = ""
+    attempt_before: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkCode:
+    """That whoever sends a certain code until `expires_at` is the learner who asked for it at `address`. A learner has one."""
+
+    fingerprint: str
+    learner: str
+    address: Address
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTry:
+    """That somebody sent a code that does not hold."""
+
+    learner: str
+    address: Address
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Two learners become one: all that `loser` has goes to `learner`, nothing twice, and the code is used up.
+
+    loser: "" for somebody new. learner: as it is afterwards. at: now."""
+
+    learner: Learner
+    loser: str
+    fingerprint: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """The person at `address` becomes a `learner` of their own, with a copy of all that `old` has.
+
+    at: now."""
+
+    old: str
+    learner: Learner
+    address: Address
+    at: datetime

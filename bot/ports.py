@@ -9,7 +9,7 @@ from typing import Protocol
 
 from bot.content import Rubric
 from bot.messages import Address, Reply
-from bot.model import Asked, Attempt, Changes, Grade, Memory
+from bot.model import Appeal, Appealed, Asked, Attempt, Changes, Flag, Grade, LinkCode, Memory
 from bot.outbox import Owed, Pace
 
 grading_for: ContextVar[str] = ContextVar("grading_for", default="")
@@ -27,7 +27,41 @@ class Grader(Protocol):
         """The grade of `reply`. Never raises for anything that a learner can write; the same reply, the same grade."""
 
 
-class Store(Protocol):
+class AppealStore(Protocol):
+    """Appeals and flags; they are written through `Changes.also`."""
+
+    async def appeals(self, attempt: str) -> tuple[Appeal, ...]:
+        """The appeals about an attempt, in order."""
+
+    async def appealed(self) -> tuple[Appealed, ...]:
+        """How often each point was appealed, those with most appeals first."""
+
+    async def flag(self, learner: str, id: str) -> Flag | None: ...
+
+    async def flags_since(self, learner: str, since: datetime) -> int:
+        """How many flags this learner has raised after `since`."""
+
+    async def flags(self) -> tuple[Flag, ...]:
+        """Every flag, gathered by question, in order."""
+
+
+class LinkStore(Protocol):
+    """Addresses, and the codes that link them; codes, tries, joining and parting are written through `Changes.also`."""
+
+    async def whose(self, address: Address) -> str:
+        """The id of the learner at `address`, or ""."""
+
+    async def addresses(self, learner: str) -> tuple[Address, ...]:
+        """Where this learner has written from."""
+
+    async def link_code(self, fingerprint: str) -> LinkCode | None:
+        """The code with this fingerprint, expired or not; None where there is none, or it was used."""
+
+    async def link_tries(self, learner: str, address: Address, since: datetime) -> list[datetime]:
+        """When wrong codes were sent by this learner, or from this address, after `since`."""
+
+
+class Store(AppealStore, LinkStore, Protocol):
     """What the coach remembers. Every time is UTC; every method is one transaction; safe for concurrent tasks.
 
     Raises StoreError, and StoreBusy where trying again may help.
@@ -66,8 +100,10 @@ class Store(Protocol):
     async def claim_due(self, platforms: Sequence[str], now: datetime, limit: int) -> int:
         """Owes the daily question to up to `limit` learners whose time has come; returns how many were due."""
 
-    async def composed(self, owed: Owed, reply: Reply | None, changes: Changes, now: datetime) -> None:
-        """Keeps what a delivery says before it is sent; None where nothing is to be said after all."""
+    async def composed(self, owed: Owed, reply: Reply | None, changes: Changes, now: datetime) -> bool:
+        """Keeps what a delivery says before it is sent; None where nothing is to be said after all.
+
+        False, and nothing kept, where the delivery is not wanted any more."""
 
     async def claim(self, platforms: Sequence[str], now: datetime, limit: int, held: Collection[str] = ()) -> list[Owed]:
         """Messages ready to be sent, replies first and then oldest first, at most one a chat; they are now being sent.

@@ -33,6 +33,9 @@ ARGUMENTS: Mapping[str, tuple[Argument, ...]] = {
         Argument("time", "Such as 09:00, 7:30 pm, or off"),
         Argument("zone", "Your city or time zone, if it changed", "zone"),
     ),
+    "appeal": (Argument("words", "Your own words; I ask for the point next"),),
+    "flag": (Argument("reason", "What is wrong with the question or the grade"),),
+    "link": (Argument("code", "The code from your other chat; left out, you get one for there"),),
     "pause": (Argument("days", "How many days; until /resume when left out", most=365),),
 }
 

@@ -122,4 +122,8 @@ class Learners(Connected):
         if changes.practised is not None and changes.attempt is not None:
             session.add(PractisedRow(learner=changes.attempt.learner, at=changes.practised.at, zone=changes.practised.zone))
         for thing in changes.also:
-            await session.merge(row_of(thing))
+            await self.keep(session, thing)
+
+    async def keep(self, session: AsyncSession, thing: object) -> None:
+        """Writes something of `Changes.also`; a part of the store that writes more than a row does so here."""
+        await session.merge(row_of(thing))

@@ -70,17 +70,20 @@ class Outbox(Learners):
         return len(rows)
 
     @uncut
-    async def composed(self, owed: Owed, reply: Reply | None, changes: Changes, now: datetime) -> None:
-        """Keeps what a delivery says before it is sent; None where nothing is to be said after all."""
+    async def composed(self, owed: Owed, reply: Reply | None, changes: Changes, now: datetime) -> bool:
+        """Keeps what a delivery says before it is sent; None where nothing is to be said after all.
+
+        False, and nothing kept, where it is not wanted any more."""
         async with self.writing() as session:
-            await self.apply(session, None, changes)
             row = (await session.exec(select(OutboxRow).where(OutboxRow.key == owed.key))).first()
-            if row is None:
-                return
+            if row is None or row.state == "excused":
+                return False
+            await self.apply(session, None, changes)
             if reply is None:
                 row.state, row.settled_at = "excused", now
             else:
                 row.payload = freeze(reply)
+        return True
 
     @uncut
     async def claim(self, platforms: Sequence[str], now: datetime, limit: int, held: Collection[str] = ()) -> list[Owed]:
@@ -153,7 +156,7 @@ class Outbox(Learners):
     async def unreachable(self, address: Address, now: datetime) -> None:
         async with self.writing() as session:
             learner = await self.at(session, address)
-            if learner is not None and learner.home_chat == address.chat:
+            if learner is not None and (learner.home_platform, learner.home_chat) == (address.platform, address.chat):
                 learner.reachable, learner.next_due_at = False, None
             await session.exec(
                 update(OutboxRow)

@@ -153,25 +153,32 @@ def asked_row(asked: Asked) -> AskedRow:
     return AskedRow(**{**asdict(asked), "occasion": asked.occasion.value, "fate": asked.fate.value})
 
 
-def attempt_of(row: AttemptRow) -> Attempt:
-    raw = json.loads(row.grade)
-    grade = Grade(
+def grade_of(text: str) -> Grade:
+    raw = json.loads(text)
+    return Grade(
         raw["score"],
         tuple(Verdict(**{**verdict, "finding": Finding(verdict["finding"])}) for verdict in raw["verdicts"]),
         tuple(Mistaken(**mistaken) for mistaken in raw["misconceptions"]),
         raw["graded_by"],
         raw["note"],
     )
+
+
+def grade_text(grade: Grade) -> str:
+    return json.dumps(asdict(grade), ensure_ascii=False)
+
+
+def attempt_of(row: AttemptRow) -> Attempt:
+    grade = grade_of(row.grade)
     return Attempt(row.id, row.learner, row.asked, row.question, row.followup, row.text, row.at, row.hints, grade)
 
 
 @row_of.register
 def attempt_row(attempt: Attempt) -> AttemptRow:
-    grade = json.dumps(asdict(attempt.grade), ensure_ascii=False)
     return AttemptRow(
         id=attempt.id, learner=attempt.learner, asked=attempt.asked, question=attempt.question, followup=attempt.followup,
         text=attempt.text, at=attempt.at, hints=attempt.hints, score=attempt.grade.score, graded_by=attempt.grade.graded_by,
-        grade=grade,
+        grade=grade_text(attempt.grade),
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ A desk reads, decides and says what is to be written and said; the coach alone w
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -58,6 +59,8 @@ class Tools:
     now: Callable[[], datetime]
     rng: Random
     new_id: Callable[[], str]
+    draw: Callable[[str], str] = secrets.choice
+    """One letter of those given, by chance that nobody can guess."""
 
 
 class Composer(Protocol):
@@ -70,13 +73,13 @@ class Desk:
     """One kind of business.
 
     handlers: what it does, by command. expects: the values of `Learner.expecting` under which a typed text is brought to
-    `typed`. composes: the kinds of delivery that it words."""
+    `typed`; what it is about may follow after a space. composes: the kinds of delivery that it words."""
 
     expects: frozenset[str] = frozenset()
 
     def __init__(self, tools: Tools) -> None:
         self.store, self.library, self.grader = tools.store, tools.library, tools.grader
-        self.now, self.rng, self.new_id = tools.now, tools.rng, tools.new_id
+        self.now, self.rng, self.new_id, self.draw = tools.now, tools.rng, tools.new_id, tools.draw
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -84,6 +87,12 @@ class Desk:
 
     @property
     def composes(self) -> Mapping[str, Composer]:
+        return {}
+
+    @property
+    def involves(self) -> Mapping[str, Callable[[str], Awaitable[str]]]:
+        """For commands that change another learner too: whose id follows from the argument, or "". That learner has no turn
+        meanwhile."""
         return {}
 
     async def typed(self, turn: Turn, text: str) -> Outcome | None:

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 
 from bot import days, phrases
 from bot.desks import Desk, Handler, Outcome, Turn, closing
+from bot.desks.appealing import WORDS
 from bot.desks.settings import SETUP
 from bot.model import Fate
 
@@ -37,7 +38,8 @@ class Resting(Desk):
 
     async def _cancel(self, turn: Turn) -> Outcome:
         if turn.learner.expecting:
-            what = "setup" if turn.learner.expecting in SETUP else "setting"
+            awaited = turn.learner.expecting.partition(" ")[0]
+            what = "setup" if awaited in SETUP else awaited if awaited in WORDS else "setting"
             return Outcome((phrases.cancelled(what),), days.scheduled(replace(turn.learner, expecting=""), turn.now))
         opened = turn.memory.open
         if opened is None:

@@ -13,6 +13,9 @@ from bot.desks.asking import Asking
 SETUP = ("zone", "time", "tracks", "level")
 """The steps of the set-up, in their order."""
 
+DEFAULT_MINUTE = 9 * 60
+"""When the daily question comes for somebody who has not said so, minutes after midnight."""
+
 LONE = ("place", "hour")
 """A zone or a time that is being changed by itself."""
 

@@ -206,11 +206,13 @@ def graded(attempt: Attempt, rubric: Rubric, title: str, *, deeper: bool) -> Rep
         buttons.insert(0, Choice("Go deeper", f"/deeper {attempt.id}"))
     if grade.score is None:
         return say(cannot_tell(grade)).with_choices(buttons)
+    wanting = any(verdict.finding is not Finding.COVERED for verdict in grade.verdicts)
+    appeal = [[Choice("I did say that", f"/appeal {attempt.id}")]] if wanting else []
     for sizes in SIZES:
         reply = say(*_grade(attempt, rubric, title, *sizes))
         if len(reply.text) <= GRADE_LIMIT:
             break
-    return reply.with_choices(buttons)
+    return reply.with_choices(buttons, *appeal)
 
 
 Parts = list[str | Span | Iterable[Span]]
@@ -381,6 +383,8 @@ def cancelled(what: str) -> Reply:
             "setup": "The set-up is over; /settings changes things any time.",
             "setting": "Everything stays as it was; /settings changes it any time.",
             "followup": "The follow-up is closed.",
+            "appeal": "The verdict stays as it is.",
+            "flag": "Nothing is flagged.",
         }.get(what, "The question is closed.")
     ).with_choices([NEXT])
 

@@ -1,0 +1,111 @@
+"""Appeals and flags: what learners say of verdicts and questions, and how the owner sees them gathered."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import case, func
+from sqlmodel import Field, SQLModel, UTCDateTime, col, select
+
+from bot.database.connection import uncut
+from bot.database.learners import Learners
+from bot.database.rows import AttemptRow, grade_of, grade_text, row_of
+from bot.model import Appeal, Appealed, Finding, Flag, Ruling
+
+
+class AppealRow(SQLModel, table=True):
+    __tablename__ = "appeal"
+    attempt: str = Field(primary_key=True, foreign_key="attempt.id", ondelete="CASCADE")
+    point: str = Field(primary_key=True)
+    span: str
+    start: int
+    end: int
+    before: str
+    after: str
+    at: datetime = Field(sa_type=UTCDateTime)
+    outcome: str
+    grade: str
+    """The grade before the appeal."""
+    copied: bool = False
+
+
+class FlagRow(SQLModel, table=True):
+    __tablename__ = "flag"
+    __table_args__ = {"info": {"stays": True}}
+    id: str = Field(primary_key=True)
+    learner: str = Field(foreign_key="learner.id", index=True, ondelete="CASCADE")
+    question: str
+    followup: str = ""
+    attempt: str = ""
+    attempt_before: str = ""
+    reason: str
+    at: datetime = Field(sa_type=UTCDateTime)
+
+
+@row_of.register
+def appeal_row(appeal: Appeal) -> AppealRow:
+    return AppealRow(
+        attempt=appeal.attempt, point=appeal.point, span=appeal.span, start=appeal.start, end=appeal.end,
+        before=appeal.before.value, after=appeal.after.value, at=appeal.at, outcome=appeal.ruling.value,
+        grade=grade_text(appeal.old), copied=appeal.copied,
+    )  # fmt: skip
+
+
+def appeal_of(row: AppealRow) -> Appeal:
+    return Appeal(
+        row.attempt, row.point, row.span, row.start, row.end, Finding(row.before), Finding(row.after), row.at,
+        Ruling(row.outcome), grade_of(row.grade), row.copied,
+    )  # fmt: skip
+
+
+@row_of.register
+def flag_row(flag: Flag) -> FlagRow:
+    return FlagRow(
+        id=flag.id, learner=flag.learner, question=flag.question, followup=flag.followup, attempt=flag.attempt,
+        attempt_before=flag.attempt_before, reason=flag.reason, at=flag.at,
+    )  # fmt: skip
+
+
+def flag_of(row: FlagRow) -> Flag:
+    return Flag(row.id, row.learner, row.question, row.followup, row.reason, row.at, row.attempt, row.attempt_before)
+
+
+class Appeals(Learners):
+    """Reads what `Changes.also` wrote."""
+
+    @uncut
+    async def appeals(self, attempt: str) -> tuple[Appeal, ...]:
+        async with self.reading() as session:
+            rows = await session.exec(select(AppealRow).where(AppealRow.attempt == attempt).order_by(col(AppealRow.at)))
+            return tuple(appeal_of(row) for row in rows.all())
+
+    @uncut
+    async def appealed(self) -> tuple[Appealed, ...]:
+        async with self.reading() as session:
+            raised = func.sum(case((col(AppealRow.outcome) == Ruling.RAISED.value, 1), else_=0))
+            place = (col(AttemptRow.question), col(AttemptRow.followup), col(AppealRow.point))
+            rows = await session.exec(
+                select(*place, func.count(), raised)
+                .join(AttemptRow, col(AttemptRow.id) == col(AppealRow.attempt))
+                .where(col(AppealRow.copied).is_(False))
+                .group_by(*place)
+                .order_by(func.count().desc(), *place)
+            )
+            return tuple(Appealed(*row) for row in rows.all())
+
+    @uncut
+    async def flag(self, learner: str, id: str) -> Flag | None:
+        async with self.reading() as session:
+            row = await session.get(FlagRow, id)
+            return flag_of(row) if row is not None and row.learner == learner else None
+
+    @uncut
+    async def flags_since(self, learner: str, since: datetime) -> int:
+        async with self.reading() as session:
+            return (await session.exec(select(func.count()).where(FlagRow.learner == learner, col(FlagRow.at) > since))).one()
+
+    @uncut
+    async def flags(self) -> tuple[Flag, ...]:
+        async with self.reading() as session:
+            rows = await session.exec(select(FlagRow).order_by(FlagRow.question, FlagRow.followup, col(FlagRow.at), FlagRow.id))
+            return tuple(flag_of(row) for row in rows.all())
