@@ -108,7 +108,9 @@ async def house(known: Settings) -> AsyncIterator[House]:
             stack.enter_context(_alone(file))
         store = await Database.open(known.database)
         stack.push_async_callback(store.close)
-        yield House(known, store, Coach(store, library, _graders(known, stack)))
+        coach = Coach(store, library, _graders(known, stack))
+        stack.push_async_callback(coach.close)
+        yield House(known, store, coach)
 
 
 def _library(known: Settings) -> Library:

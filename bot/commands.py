@@ -31,6 +31,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("topics", "What I can ask about"),
     Command("progress", "Where you stand"),
     Command("streak", "Days practised in a row"),
+    Command("quiz", "Quiz a whole server at once", "start"),
     Command("settings", "Zone, time, tracks and level"),
     Command("help", "What I understand"),
     Command("cancel", "Stop what we are in the middle of"),

@@ -105,6 +105,7 @@ class Occasion(StrEnum):
     DAILY = "daily"
     CHOSEN = "chosen"
     FOLLOWUP = "followup"
+    ROUND = "round"
 
 
 class Fate(StrEnum):

@@ -2,10 +2,11 @@
 
 from bot.database.connection import sqlite_file
 from bot.database.outbox import KEEP_DONE, LEASE, Outbox
+from bot.database.rounds import Rounds
 from bot.database.turns import Turns
 
 __all__ = ["KEEP_DONE", "LEASE", "Database", "sqlite_file"]
 
 
-class Database(Turns, Outbox):
+class Database(Rounds, Turns, Outbox):
     """`bot.ports.Store` on a SQL database."""

@@ -153,16 +153,19 @@ def asked_row(asked: Asked) -> AskedRow:
     return AskedRow(**{**asdict(asked), "occasion": asked.occasion.value, "fate": asked.fate.value})
 
 
-def attempt_of(row: AttemptRow) -> Attempt:
-    raw = json.loads(row.grade)
-    grade = Grade(
+def grade_of(kept: str) -> Grade:
+    raw = json.loads(kept)
+    return Grade(
         raw["score"],
         tuple(Verdict(**{**verdict, "finding": Finding(verdict["finding"])}) for verdict in raw["verdicts"]),
         tuple(Mistaken(**mistaken) for mistaken in raw["misconceptions"]),
         raw["graded_by"],
         raw["note"],
     )
-    return Attempt(row.id, row.learner, row.asked, row.question, row.followup, row.text, row.at, row.hints, grade)
+
+
+def attempt_of(row: AttemptRow) -> Attempt:
+    return Attempt(row.id, row.learner, row.asked, row.question, row.followup, row.text, row.at, row.hints, grade_of(row.grade))
 
 
 @row_of.register

@@ -6,7 +6,7 @@ A desk reads, decides and says what is to be written and said; the coach alone w
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import Random
 from typing import Protocol
@@ -15,7 +15,7 @@ from bot.content import Library
 from bot.messages import Message, Reply
 from bot.model import Asked, Attempt, Changes, Fate, Learner, Memory, Practised
 from bot.outbox import Owed
-from bot.ports import Grader, Store
+from bot.ports import Grader, Store, Venue
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,9 @@ class Handler(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What every desk works with. now: the time, UTC; rng: chance; new_id: a fresh id."""
+    """What every desk works with. now: the time, UTC; rng: chance; new_id: a fresh id.
+
+    venues: what each platform knows of its servers. owing: called whenever messages were written outside a turn."""
 
     store: Store
     library: Library
@@ -58,6 +60,8 @@ class Tools:
     now: Callable[[], datetime]
     rng: Random
     new_id: Callable[[], str]
+    venues: Mapping[str, Venue] = field(default_factory=dict)
+    owing: Callable[[], None] = lambda: None
 
 
 class Composer(Protocol):
@@ -77,6 +81,7 @@ class Desk:
     def __init__(self, tools: Tools) -> None:
         self.store, self.library, self.grader = tools.store, tools.library, tools.grader
         self.now, self.rng, self.new_id = tools.now, tools.rng, tools.new_id
+        self.venues, self.owing = tools.venues, tools.owing
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
