@@ -228,17 +228,20 @@ class Coach:
         return None
 
     def suggest(self, kind: str, typed: str, most: int = 25) -> list[Choice]:
-        """What the beginning of a "topic" or a "zone" may become, likeliest first; its text is what a command then takes."""
+        """What the beginning of a "topic" (or of a "section" alone) or a "zone" may become, likeliest first.
+
+        Its text is what a command then takes."""
         from rapidfuzz import fuzz, process
 
         if kind == "zone":
             found = [(zone.replace("_", " "), zone) for zone in zones.beginning(typed, self._now())]
-        elif kind == "topic":
+        elif kind in ("topic", "section"):
             sections = [(self._library.syllabus.sections[id], id) for id in self._library.sections()]
-            questions = [(one.title, id) for id, one in self._library.questions.items()] if typed.strip() else []
+            wanted = kind == "topic" and bool(typed.strip())
+            questions = [(one.title, id) for id, one in self._library.questions.items()] if wanted else []
             word = re.compile(rf"(?<!\w){re.escape(' '.join(typed.lower().split()))}")
             found = [(title, id) for title, id in (*sections, *questions) if word.search(title.lower()) or word.search(id)]
-            if typed.strip() and not found:
+            if wanted and not found:
                 near = process.extract(typed.lower(), [title.lower() for title, _ in questions], scorer=fuzz.partial_ratio, score_cutoff=70)
                 found = [questions[index] for _, _, index in near]
         else:
