@@ -314,9 +314,11 @@ class Rounds(Turns):
             entries = (await session.exec(select(EntryRow).where(EntryRow.round == id).order_by(col(EntryRow.at)))).all()
             if any(not entry.grade for entry in entries):
                 return False
-            row.stage, row.due_at, row.replies = Stage.REVEALED.value, None, len(entries)
             key = f"reveal:{id}"
             before = (await session.exec(select(OutboxRow).where(OutboxRow.key == key))).first()
+            if before is not None and before.settled_at is None:
+                return False  # what became of it is still being written down
+            row.stage, row.due_at, row.replies = Stage.REVEALED.value, None, len(entries)
             if before is not None:  # it could not be posted, and is tried again
                 before.state, before.not_before, before.tries, before.settled_at = "ready", now, 0, None
                 return True
