@@ -33,6 +33,9 @@ COMMIT = 1.5
 ACKNOWLEDGE = 2.5
 """Seconds for acknowledging one."""
 
+CALM = 1.0
+"""Seconds for which a turn lets acknowledgements go first: Discord waits for those, and a turn is long."""
+
 SWEEP = 20.0
 """Private chats a second that are read after coming back."""
 
@@ -76,6 +79,9 @@ class Discord:
         self._ways = Ways(now)
         self._sender = Sender(self._connection, self._ways, self._inbox)
         coach.venues[PLATFORM] = Servers(self._connection, now)
+        self._hearing = 0
+        self._calm = asyncio.Event()
+        self._calm.set()
         self._intake = Ordered()
         self._turns = Ordered()
         self._unread: set[str] = set()
@@ -243,7 +249,17 @@ class Discord:
             await self._respond(interaction, AT_ONCE, message(drawing.markdown(instead.spans), flags=HIDDEN))
 
     async def _hear(self, interaction: discord.Interaction[Any], text: str, filled_in: Mapping[str, str] | None = None) -> None:
-        """Commits what was said, acknowledges it, and begins its turn."""
+        """Commits what was said, acknowledges it, and begins its turn; acknowledgements go before turns."""
+        self._hearing += 1
+        self._calm.clear()
+        try:
+            await self._take_in(interaction, text, filled_in)
+        finally:
+            self._hearing -= 1
+            if not self._hearing:
+                self._calm.set()
+
+    async def _take_in(self, interaction: discord.Interaction[Any], text: str, filled_in: Mapping[str, str] | None) -> None:
         key, user = str(interaction.id), str(interaction.user.id)
         private = interaction.context.dm_channel
         # A button in private is answered by an ordinary message; everywhere else the acknowledgement becomes the answer.
@@ -327,6 +343,8 @@ class Discord:
 
     async def _turn(self, key: str, said: dict[str, Any]) -> None:
         address = Address(PLATFORM, said["user"], said["user"])
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._calm.wait(), CALM)
         try:
             for attempt in range(5):
                 try:

@@ -1,7 +1,7 @@
 """Measures how long Discord waits for an acknowledgement while a whole server replies: python tests/bench/discord_ack.py
 
-`coach run` with its own grader is a process of its own; Discord is the loopback one of the tests. Fifty members answer one round,
-again and again, so that fifty replies are in flight while those before them are being graded. Then the round closes by its clock,
+`coach run` with its own grader is a process of its own; Discord is the loopback one of the tests. Fifty members answer one round
+at once, again and again, so that fifty replies are in flight while those before them are being graded. Then the round closes by its clock,
 and the time to its reveal is measured.
 """
 
@@ -37,11 +37,18 @@ def said(name: str, seconds: Sequence[float]) -> str:
     return f"{name}: p50 {cuts[49] * 1000:.0f} ms, p99 {cuts[98] * 1000:.0f} ms, worst {max(seconds) * 1000:.0f} ms (n = {len(seconds)})"
 
 
+def processor(pid: int) -> float:
+    """Seconds of the processor that a process has used, in all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 async def wave(people: Sequence[Person], question: Message, number: int) -> tuple[list[Interaction], list[Interaction]]:
     """Everybody presses Answer at once, and then everybody sends at once."""
     forms = await asyncio.gather(*(person.presses(question, "Answer") for person in people))
     texts = [f"{REPLIES[(index + number) % len(REPLIES)]} Member {index}, try {number}." for index in range(len(people))]
     sent = await asyncio.gather(*(person.submits(form, text=text) for person, form, text in zip(people, forms, texts, strict=True)))
+    await asyncio.gather(*(one.answered(60) for one in sent))
     return list(forms), list(sent)
 
 
@@ -65,7 +72,7 @@ async def main() -> None:
                 await server.wait_for(lambda: [m for m in server.sent(people[0]) if "/100" in m.text], 60, "a grade")
                 await (await people[0].slash("quiz start", channel=guild.general, topic="precision", minutes=1)).answered()
                 posts = await server.wait_for(lambda: [m for m in guild.general.sent if not m.ephemeral], 20, "the question")
-                began = time.monotonic()
+                began, used = time.monotonic(), (processor(running.pid), processor(os.getpid()))
                 forms: list[Interaction] = []
                 sent: list[Interaction] = []
                 for number in range(WAVES):
@@ -73,6 +80,7 @@ async def main() -> None:
                         some = await wave(people, posts[0], number)
                         forms, sent = forms + some[0], sent + some[1]
                 took = time.monotonic() - began
+                used = (processor(running.pid) - used[0], processor(os.getpid()) - used[1])
                 stamp = int(posts[0].embeds[0]["description"].rpartition("<t:")[2].partition(":")[0])
                 await server.wait_for(lambda: [m for m in guild.general.sent if not m.ephemeral][1:], 120, "the reveal")
                 reveal = [message for message in guild.general.sent if not message.ephemeral][1]
@@ -82,6 +90,7 @@ async def main() -> None:
     print(said("form opened (Answer)", [one.ack_seconds for one in forms if one.ack_seconds is not None]))
     print(said("reply acknowledged", [one.ack_seconds for one in sent if one.ack_seconds is not None]))
     print(f"{len(sent)} replies of {MEMBERS} members in {took:.1f} s; not acknowledged: {sum(one.ack is None for one in (*forms, *sent))}")
+    print(f"processor time meanwhile: the coach, grading included, {used[0]:.1f} s; the loopback Discord {used[1]:.1f} s")
     print(f"from the close of a round with {MEMBERS} members to its reveal: {reveal.created - stamp:.1f} s (n = 1)")
     print(f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}")
 
