@@ -30,6 +30,11 @@ REST = 1.5
 """Seconds after the start in which nothing heavy is loaded: the first prompt comes first."""
 
 
+SWITCH = 0.001
+"""Seconds after which the grader's thread lets the conversation go on, where the interpreter's own are 0.005: a conversation takes
+many short steps, and each would wait that long."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The `coach` command. Exit status: 0 done, 1 failed with a sentence on standard error, 2 wrong usage."""
     options = _parser().parse_args(arguments)
@@ -124,6 +129,8 @@ def _graders(known: Settings, stack: AsyncExitStack) -> Grader:
     from bot.grading import OffLoop
     from bot.grading.refined import RefinedGrader, refine
 
+    # The matrices of a reply are small: on two busy cores a second thread for them made a grade take ten times as long.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     judging = OffLoop(lambda: _grader(known))
     stack.callback(judging.close)
     asyncio.get_running_loop().call_later(REST, judging.begin)
@@ -223,6 +230,7 @@ async def _serve(known: Settings) -> int:
     from bot.logs import configure
 
     configure(known.log, json=known.log_json if known.log_json is not None else not sys.stderr.isatty())
+    sys.setswitchinterval(SWITCH)
     async with house(known) as home:
         platforms = list(_platforms(known, home.coach))
         where = sqlite_file(known.database) or "the configured database"
