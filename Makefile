@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run test bench-grading lint check lock
+.PHONY: run test bench bench-grading lint check lock
 .DEFAULT_GOAL := run
 
 run: .venv/.run
@@ -11,6 +11,10 @@ run: .venv/.run
 
 test: .venv/.dev
 	$(BIN)/pytest -q -n 2 --dist worksteal
+
+# How fast things are; docs/benchmarks.md says what was measured.
+bench: .venv/.dev
+	$(BIN)/python tests/bench/discord_ack.py
 
 # How well the grader agrees with markers; about two minutes.
 bench-grading: .venv/.dev

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 from bot.errors import CoachError, ContentError, SettingsError, StoreError
 
 if TYPE_CHECKING:
+    from bot.grading.reference import Reference
+
     from bot.coach import Coach
     from bot.config import Settings
     from bot.content import Library, Rubric
     from bot.grading import Judge
     from bot.grading.explain import Explanation
-    from bot.grading.reference import Reference
     from bot.model import Grade
     from bot.ports import Adapter, Grader, Store
 
@@ -31,6 +32,11 @@ OK, FAILED, USAGE = 0, 1, 2
 
 REST = 1.5
 """Seconds after the start in which nothing heavy is loaded: the first prompt comes first."""
+
+
+SWITCH = 0.001
+"""Seconds after which the grader's thread lets the conversation go on, where the interpreter's own are 0.005: a conversation takes
+many short steps, and each would wait that long."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -118,7 +124,9 @@ async def house(known: Settings) -> AsyncIterator[House]:
             stack.enter_context(_alone(file))
         store = await Database.open(known.database)
         stack.push_async_callback(store.close)
-        yield House(known, store, Coach(store, library, _graders(known, library, stack)))
+        coach = Coach(store, library, _graders(known, library, stack))
+        stack.push_async_callback(coach.close)
+        yield House(known, store, coach)
 
 
 def _library(known: Settings) -> Library:
@@ -132,6 +140,8 @@ def _graders(known: Settings, library: Library, stack: AsyncExitStack) -> Grader
     from bot.grading import OffLoop
     from bot.grading.refined import RefinedGrader, refine
 
+    # The matrices of a reply are small: on two busy cores a second thread for them made a grade take ten times as long.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     judging = OffLoop(lambda: _grader(known, library))
     stack.callback(judging.close)
     asyncio.get_running_loop().call_later(REST, judging.begin)
@@ -231,6 +241,7 @@ async def _serve(known: Settings) -> int:
     from bot.logs import configure
 
     configure(known.log, json=known.log_json if known.log_json is not None else not sys.stderr.isatty())
+    sys.setswitchinterval(SWITCH)
     async with house(known) as home:
         platforms = list(_platforms(known, home.coach))
         where = sqlite_file(known.database) or "the configured database"
@@ -403,8 +414,9 @@ class _ToGrade:
         return grader.judge(self.against, self.answer)
 
     def explain(self, grader: Judge) -> Explanation:
-        from bot.grading import explain
         from bot.grading.reference import Reference, explained
+
+        from bot.grading import explain
 
         if isinstance(self.against, Reference):
             return explained(grader, self.against, self.answer)

@@ -2,7 +2,7 @@
 
 from bot.coach import Coach
 from bot.commands import COMMANDS, Command
-from bot.messages import Address, Choice, Message, Reply, Span, Style, pages, say, units
+from bot.messages import Address, Choice, Message, Place, Reply, Right, Span, Style, instant, pages, say, units
 from bot.outbox import UNLIMITED, Pace
 
 __all__ = [
@@ -14,9 +14,12 @@ __all__ = [
     "Command",
     "Message",
     "Pace",
+    "Place",
     "Reply",
+    "Right",
     "Span",
     "Style",
+    "instant",
     "pages",
     "say",
     "units",

@@ -230,7 +230,14 @@ def rule(rubric: Rubric, attempt: Attempt, point: Point, span: Window, reading: 
     if reading.score is None or _RANK[finding] <= _RANK[before.finding]:
         return Heard(Ruling.KEPT, grade)
     after = replace(
-        before, finding=finding, quote=span.text, start=span.start, end=span.end, strength=max(strength, before.strength), sure=read.sure, doubt=read.doubt
+        before,
+        finding=finding,
+        quote=span.text,
+        start=span.start,
+        end=span.end,
+        strength=max(strength, before.strength),
+        sure=read.sure,
+        doubt=read.doubt,
     )
     return Heard(Ruling.RAISED, regraded(rubric, grade, after))
 

@@ -24,15 +24,17 @@ from bot.content import Library
 from bot.desks import Composer, Desk, Handler, Outcome, Tools, Turn
 from bot.desks.appealing import WORDS, Appealing
 from bot.desks.asking import Asking
+from bot.desks.hosting import Hosting
 from bot.desks.linking import Linking
 from bot.desks.replying import Replying
 from bot.desks.resting import Resting
+from bot.desks.rounds import Quizzing
 from bot.desks.settings import DEFAULT_MINUTE, LONE, Settings
 from bot.desks.standing import Standing
 from bot.messages import Address, Choice, Message, Reply
 from bot.model import Changes, Learner, Memory
 from bot.outbox import Lane, Owed
-from bot.ports import Grader, Store
+from bot.ports import Grader, Store, Venue
 
 Meaning = commands.Called | commands.Unknown | commands.Plain
 
@@ -81,14 +83,18 @@ class Coach:
         self._now = now
         self._new_id = new_id
         self.on_owed = on_owed
+        self.venues: dict[str, Venue] = {}
+        """What each platform knows of its servers; a platform that has servers adds itself."""
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        tools = Tools(store, library, grader, now, rng or Random(), new_id, draw)
+        tools = Tools(store, library, grader, now, rng or Random(), new_id, draw, self.venues, lambda: self.on_owed())
         asking = Asking(tools)
         self._settings = Settings(tools, asking)
         self._replying = Replying(tools, asking)
+        self._quizzing = Quizzing(tools, asking)
+        self._hosting = Hosting(tools)
         self._desks: tuple[Desk, ...] = (
             self._settings, asking, self._replying, Standing(tools), Resting(tools), Appealing(tools, self._replying),
-            Linking(tools),
+            Linking(tools), self._quizzing, self._hosting,
         )  # fmt: skip
         self._handlers: dict[str, Handler] = {name: handler for desk in self._desks for name, handler in desk.handlers.items()}
         self._expecting: dict[str, Desk] = {name: desk for desk in self._desks for name in desk.expects}
@@ -216,7 +222,9 @@ class Coach:
     # ------------------------------------------------------------------------------------------ a minute
 
     async def deliver_due(self, platforms: Sequence[str], *, batch: int = 50) -> int:
-        """Owes the daily question to every learner on `platforms` whose time has come; returns how many were due."""
+        """Owes the daily question to every learner on `platforms` whose time has come, and opens and closes rounds.
+
+        Returns how many learners were due."""
         total = 0
         while True:
             count = await self._store.claim_due(platforms, self._now(), batch)
@@ -224,8 +232,10 @@ class Coach:
             if count:
                 self.on_owed()
             if count < batch:
-                return total
+                break
             await asyncio.sleep(0)
+        await self._hosting.tick(platforms)
+        return total
 
     async def compose(self, owed: Owed) -> Reply | None:
         """Words a delivery that is about to be sent; None where it is no longer wanted (paused, or its day is over)."""
@@ -237,20 +247,38 @@ class Coach:
             wanted = await self._store.composed(owed, reply, changes, now)
         return reply if wanted else None
 
+    async def undelivered(self, owed: Owed, *, allowed: bool = True) -> None:
+        """A delivery was given up; allowed: False where the coach may not post there."""
+        await self._hosting.undelivered(owed, allowed=allowed)
+
+    async def close(self) -> None:
+        """Ends what goes on beside the conversation; the next start goes on with it."""
+        await self._hosting.close()
+
     # ------------------------------------------------------------------------------------------ while somebody types
 
+    async def before_typing(self, text: str, at: datetime) -> Reply | None:
+        """What is said instead of letting somebody type after a button that says `text`; None where they may. at: when, UTC."""
+        meaning = commands.understand(text)
+        if isinstance(meaning, commands.Called) and meaning.name == "quiz":
+            return await self._quizzing.before_typing(meaning.argument, at)
+        return None
+
     def suggest(self, kind: str, typed: str, most: int = 25) -> list[Choice]:
-        """What the beginning of a "topic" or a "zone" may become, likeliest first; its text is what a command then takes."""
+        """What the beginning of a "topic" (or of a "section" alone) or a "zone" may become, likeliest first.
+
+        Its text is what a command then takes."""
         from rapidfuzz import fuzz, process
 
         if kind == "zone":
             found = [(zone.replace("_", " "), zone) for zone in zones.beginning(typed, self._now())]
-        elif kind == "topic":
+        elif kind in ("topic", "section"):
             sections = [(self._library.syllabus.sections[id], id) for id in self._library.sections()]
-            questions = [(one.title, id) for id, one in self._library.questions.items()] if typed.strip() else []
+            wanted = kind == "topic" and bool(typed.strip())
+            questions = [(one.title, id) for id, one in self._library.questions.items()] if wanted else []
             word = re.compile(rf"(?<!\w){re.escape(' '.join(typed.lower().split()))}")
             found = [(title, id) for title, id in (*sections, *questions) if word.search(title.lower()) or word.search(id)]
-            if typed.strip() and not found:
+            if wanted and not found:
                 near = process.extract(typed.lower(), [title.lower() for title, _ in questions], scorer=fuzz.partial_ratio, score_cutoff=70)
                 found = [questions[index] for _, _, index in near]
         else:

@@ -31,6 +31,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("topics", "What I can ask about"),
     Command("progress", "Where you stand"),
     Command("streak", "Days practised in a row"),
+    Command("quiz", "Quiz a whole server at once", "start"),
     Command("settings", "Zone, time, tracks and level"),
     Command("link", "Join this chat with another one of yours", "[code]"),
     Command("unlink", "Part this chat from the others"),

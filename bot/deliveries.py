@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from bot.coach import Coach
-from bot.errors import AddressGone, SendLater, SendRefused, SendUnclear, StoreError
+from bot.errors import AddressGone, NotAllowed, SendLater, SendRefused, SendUnclear, StoreError
 from bot.outbox import Lane, Owed, Pace
 from bot.ports import Adapter, Store
 
@@ -168,6 +168,7 @@ class Courier:
             await self._store.unreachable(owed.address, self._now())
             log.info("address gone", platform=owed.address.platform, learner=owed.learner)
         except SendRefused as error:
+            await self._coach.undelivered(owed, allowed=not isinstance(error, NotAllowed))
             await self._store.settle(owed, "dead", self._now())
             log.error("message refused", key=owed.key, reason=str(error))
         except (SendLater, SendUnclear) as error:
@@ -185,6 +186,7 @@ class Courier:
         # Where nobody can say whether it arrived it is sent once more, not for ever: a learner rather reads a
         # message twice than never, but not five times.
         if owed.tries >= MOST_TRIES or (unclear and owed.unsure):
+            await self._coach.undelivered(owed)
             await self._store.settle(owed, "dead", self._now())
             log.error("message given up", key=owed.key, tries=owed.tries)
             return

@@ -10,6 +10,7 @@ CoachError
       ├── SendLater      not now: a flood limit or a passing fault
       ├── SendUnclear    nobody can say whether it arrived
       ├── SendRefused    this message will never be taken
+      │    └── NotAllowed  the coach lacks a permission where it was to be posted, or the place is gone
       └── AddressGone    this person can't be reached any more
 """
 
@@ -64,6 +65,10 @@ class SendUnclear(SendError):
 
 class SendRefused(SendError):
     """The platform will never take this message as it is."""
+
+
+class NotAllowed(SendRefused):
+    """The coach may not post there: a permission is missing, or the place is gone."""
 
 
 class AddressGone(SendError):

@@ -6,8 +6,8 @@ Text leaves the engine as spans, never as markup, so that a learner's words can'
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -24,6 +24,27 @@ class Address:
     chat: str
 
 
+class Right(StrEnum):
+    """What somebody may do in a server besides taking part."""
+
+    MANAGE = "manage"
+    """Change how the coach works there."""
+
+    MODERATE = "moderate"
+    """End what others began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where many are together and the coach is a member: a server and a channel of it, both the platform's own opaque strings.
+
+    rights: what the one who speaks may do there."""
+
+    server: str
+    channel: str
+    rights: frozenset[Right] = frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """Something that a learner said, by typing or by tapping a button: the engine can't tell which, and need not.
@@ -33,6 +54,9 @@ class Message:
     private: False where others read along (a group).
     other: what came instead of text, in a word ("photo", "sticker", ""), when there was something else.
     language: the language that the platform reports for this person (IETF tag), or "".
+    place: the server that it was said in; None in private, and where the coach is no member.
+    name: what this person is called there, or "".
+    given: what was filled in by name beside the text: a command's options, or what was typed after `Choice.asks` ("reply").
     """
 
     key: str
@@ -42,6 +66,9 @@ class Message:
     private: bool = True
     other: str = ""
     language: str = ""
+    place: Place | None = None
+    name: str = ""
+    given: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.at.tzinfo is not UTC:
@@ -57,6 +84,14 @@ class Style(StrEnum):
     QUOTE = "quote"
     CODE = "code"
     BLOCK = "block"
+    MOMENT = "moment"
+    """An instant as `moment` writes it, which a platform may show as the time that is left."""
+
+    CHANNEL = "channel"
+    """The id of a channel, which a platform shows by its name."""
+
+    GROUP = "group"
+    """The id of a group of people, which a platform shows by its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +102,13 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A button: `label` is read, `text` is what pressing it says (at most 64 bytes in UTF-8)."""
+    """A button: `label` is read, `text` is what pressing it says (at most 64 bytes in UTF-8).
+
+    asks: pressing it lets the person type, and what they typed is given along as "reply"."""
 
     label: str
     text: str
+    asks: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.text.encode()) <= 64:
@@ -79,10 +117,16 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the coach says: spans in order, then rows of buttons."""
+    """What the coach says: spans in order, then rows of buttons.
+
+    calls: the id of a group of people whom this message calls, or "". Nobody else is ever called.
+    typed: whether something may be typed in answer to it; where plain text is not read, a platform offers a form for it.
+    """
 
     spans: tuple[Span, ...]
     choices: tuple[tuple[Choice, ...], ...] = ()
+    calls: str = ""
+    typed: bool = True
 
     @property
     def text(self) -> str:
@@ -104,6 +148,19 @@ def italic(text: str) -> Span:
 def quote(text: str) -> Span:
     """Somebody's own words, always shown as theirs."""
     return Span(text, Style.QUOTE)
+
+
+MOMENT = "%Y-%m-%d %H:%M:%S UTC"
+
+
+def moment(at: datetime) -> Span:
+    """An instant (UTC), to the second."""
+    return Span(at.strftime(MOMENT), Style.MOMENT)
+
+
+def instant(span: Span) -> datetime:
+    """The instant that `moment` wrote."""
+    return datetime.strptime(span.text, MOMENT).replace(tzinfo=UTC)
 
 
 def say(*parts: str | Span | Iterable[Span]) -> Reply:

@@ -116,6 +116,7 @@ class Occasion(StrEnum):
     DAILY = "daily"
     CHOSEN = "chosen"
     FOLLOWUP = "followup"
+    ROUND = "round"
 
 
 class Fate(StrEnum):

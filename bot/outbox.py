@@ -22,7 +22,7 @@ class Owed:
     """One message owed to one address.
 
     key: unique for ever; the same message can't be owed twice.
-    kind: "reply", or what the coach sends on its own ("daily", "followup"). reply: None while it still has to be composed.
+    kind: "reply", or what the coach sends on its own ("daily", "round", "reveal"). reply: None while it still has to be composed.
     about: what composing needs (a local day, an attempt's id). tries: how often sending was begun.
     unsure: True where an earlier try may have arrived.
     """
@@ -61,8 +61,9 @@ UNLIMITED = Pace(per_second=1e6, per_chat=1e6, burst=1000, group_per_minute=1e6,
 def freeze(reply: Reply) -> str:
     """A reply as text, for keeping."""
     spans = [[span.text, span.style.value] for span in reply.spans]
-    choices = [[[choice.label, choice.text] for choice in row] for row in reply.choices]
-    return json.dumps({"spans": spans, "choices": choices}, ensure_ascii=False, separators=(",", ":"))
+    choices = [[[choice.label, choice.text, choice.asks] for choice in row] for row in reply.choices]
+    kept = {"spans": spans, "choices": choices, "calls": reply.calls, "typed": reply.typed}
+    return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
 
 
 def thaw(text: str) -> Reply:
@@ -70,5 +71,7 @@ def thaw(text: str) -> Reply:
     raw = json.loads(text)
     return Reply(
         tuple(Span(words, Style(style)) for words, style in raw["spans"]),
-        tuple(tuple(Choice(label, says) for label, says in row) for row in raw["choices"]),
+        tuple(tuple(Choice(*choice) for choice in row) for row in raw["choices"]),
+        raw.get("calls", ""),
+        raw.get("typed", True),
     )

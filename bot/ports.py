@@ -11,6 +11,7 @@ from bot.content import Rubric
 from bot.messages import Address, Reply
 from bot.model import Appeal, Appealed, Asked, Attempt, Changes, Flag, Grade, LinkCode, Memory
 from bot.outbox import Owed, Pace
+from bot.rounds import Entry, Round, Setup, Total
 
 grading_for: ContextVar[str] = ContextVar("grading_for", default="")
 """The learner whose reply is being graded; a grader that has a budget for each counts by it."""
@@ -61,7 +62,70 @@ class LinkStore(Protocol):
         """When wrong codes were sent by this learner, or from this address, after `since`."""
 
 
-class Store(AppealStore, LinkStore, Protocol):
+class Rounds(Protocol):
+    """What is remembered of rounds."""
+
+    async def round(self, id: str) -> Round | None: ...
+
+    async def rounds_open(self, platform: str, server: str) -> list[Round]:
+        """The rounds of a server that are open, the one that closes next first."""
+
+    async def entry(self, round: str, member: str) -> Entry | None: ...
+
+    async def entries(self, round: str) -> list[Entry]: ...
+
+    async def replied(self, round: str) -> int:
+        """How many entries a round has."""
+
+    async def setup(self, platform: str, server: str) -> Setup | None: ...
+
+    async def asked_there(self, platform: str, server: str) -> dict[str, datetime]:
+        """When each question was last asked in a server."""
+
+    async def hidden(self, platform: str, members: Collection[str]) -> frozenset[str]:
+        """Those of `members` who are shown without a name."""
+
+    async def totals(self, platform: str, server: str, since: datetime | None) -> list[Total]:
+        """What members who are not hidden earned in the rounds of a server that closed since then and had replies enough."""
+
+    async def setups_due(self, platforms: Sequence[str], now: datetime, limit: int) -> list[Setup]:
+        """The servers whose daily question's time has come."""
+
+    async def begin(self, was_due: datetime, setup: Setup, opened: Round | None, owed: Owed | None, now: datetime) -> bool:
+        """Moves a server on to its next time and opens its daily round, once: False where its due time is another one now."""
+
+    async def close_rounds(self, platforms: Sequence[str], now: datetime) -> int:
+        """Closes the rounds whose time is over; returns how many."""
+
+    async def ungraded(self, platforms: Sequence[str], limit: int) -> list[tuple[Entry, str, str]]:
+        """Entries without a grade, each with its question and its learner ("" where unknown), in the order of the closes."""
+
+    async def mark(self, entry: Entry, grade: Grade) -> None:
+        """Keeps the grade of an entry, unless it was replaced meanwhile."""
+
+    async def closing(self, platforms: Sequence[str], now: datetime) -> list[str]:
+        """The closed rounds of which every entry is graded and whose reveal is due."""
+
+    async def owe_reveal(self, id: str, now: datetime) -> bool:
+        """Owes the reveal of a closed round, once, and counts its entries as attempts; False where it is not to be owed (yet)."""
+
+    async def unposted(self, changed: Round, setup: Setup | None, notice: Owed | None, now: datetime) -> None:
+        """Keeps what follows from a post that failed; a notice that was owed before is not owed again."""
+
+
+class Venue(Protocol):
+    """What a platform knows of the servers that the coach is a member of."""
+
+    async def lacking(self, server: str, channel: str, calls: str) -> tuple[str, ...] | None:
+        """The permissions that the coach needs in a channel, to call this group too, and lacks: as the platform names them.
+
+        () where it lacks none, None where nobody can say: the channel is gone, say."""
+
+    async def present(self, server: str, members: Sequence[str]) -> frozenset[str]:
+        """Those of `members` who are still there, or of whom nobody can say."""
+
+
+class Store(AppealStore, LinkStore, Rounds, Protocol):
     """What the coach remembers. Every time is UTC; every method is one transaction; safe for concurrent tasks.
 
     Raises StoreError, and StoreBusy where trying again may help.
@@ -146,4 +210,4 @@ class Adapter(Protocol):
     async def send(self, address: Address, reply: Reply, key: str) -> str:
         """Sends and returns the platform's id of the (last) message.
 
-        Raises SendLater, SendUnclear, SendRefused or AddressGone."""
+        Raises SendLater, SendUnclear, SendRefused (NotAllowed where a permission is missing) or AddressGone."""

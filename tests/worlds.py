@@ -78,9 +78,11 @@ async def world(
     """A coach over the database at `file` (kept: a second world over it is a restart)."""
     clock = clock or FakeClock()
     store = await Database.open(url or f"sqlite:///{file}")
+    coach = Coach(store, library, grader or PlainGrader(), now=clock, rng=Random(seed))
     try:
-        yield World(store, Coach(store, library, grader or PlainGrader(), now=clock, rng=Random(seed)), clock, library)
+        yield World(store, coach, clock, library)
     finally:
+        await coach.close()
         await store.close()
 
 

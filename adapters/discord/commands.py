@@ -9,9 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from adapters.discord import quiz
 from bot import COMMANDS, Command
 
 STRING, INTEGER = 3, 4
+QUIZ = "quiz"
+"""The one command that has commands below it."""
+
 EVERYWHERE = {"contexts": [0, 1, 2], "integration_types": [0, 1]}
 """In servers, in private and in other private chats; added to a server or to one's own account."""
 
@@ -47,7 +51,7 @@ def definitions() -> list[dict[str, Any]]:
             "type": 1,
             "name": one.name,
             "description": one.summary[:100],
-            "options": [_option(part) for part in _arguments(one)],
+            "options": quiz.options() if one.name == QUIZ else [_option(part) for part in _arguments(one)],
             **EVERYWHERE,
         }
         for one in COMMANDS
@@ -78,6 +82,8 @@ def _option(part: Argument) -> dict[str, Any]:
 def spoken(data: Mapping[str, Any]) -> str:
     """The line that somebody would have typed instead of this slash command."""
     name = str(data["name"])
+    if name == QUIZ:
+        return " ".join([f"/{name}", *(str(option["name"]) for option in data.get("options") or ())])
     values = {str(option["name"]): str(option.get("value", "")) for option in data.get("options") or ()}
     if name == "daily" and values.keys() == {"zone"}:
         name = "zone"
@@ -89,7 +95,10 @@ def spoken(data: Mapping[str, Any]) -> str:
 def being_typed(data: Mapping[str, Any]) -> tuple[str, str]:
     """What kind of thing is being typed into a slash command ("" for nothing we suggest), and the beginning of it."""
     kinds = {part.name: part.suggested for part in ARGUMENTS.get(str(data["name"]), ())}
-    for option in data.get("options") or ():
+    options = list(data.get("options") or ())
+    if data["name"] == QUIZ:
+        kinds, options = dict(quiz.SUGGESTED), [part for option in options for part in option.get("options") or ()]
+    for option in options:
         if option.get("focused"):
             return kinds.get(str(option["name"]), ""), str(option.get("value", ""))
     return "", ""

@@ -151,6 +151,10 @@ class Connection:
         async with asyncio.timeout(REQUEST):
             return await (client.http.request(route) if body is None else client.http.request(route, json=body))
 
+    def guild(self, id: int) -> discord.Guild | None:
+        """A server as the gateway described it; None where it did not."""
+        return self._client.get_guild(id) if self._client is not None else None
+
     def chat(self, channel: int) -> discord.PartialMessageable | None:
         """A private channel to read from; None where there is no client."""
         return self._client.get_partial_messageable(channel, type=discord.ChannelType.private) if self._client is not None else None

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
-from bot import Choice, Span, Style, pages, units
+from bot import Choice, Span, Style, instant, pages, units
 
 PAGE = 2000
 """Characters of one message, markup counted."""
+
+EMBED = 4000
+"""Characters of an embed's text; Discord takes 4096, and 6000 of all that is in an embed."""
+
+TITLE = 250
+"""Characters of an embed's title."""
 
 WIDTH, HEIGHT = 5, 5
 """Buttons in a row, and rows."""
@@ -26,6 +33,7 @@ FIELD = "text"
 LONGEST = 4000
 """Characters that the form takes."""
 
+_NAMED = {Style.CHANNEL: "#", Style.GROUP: "@&"}
 _MARKS = {Style.BOLD: "**", Style.ITALIC: "*", Style.QUOTE: "*"}
 
 # A backslash before any sign makes it plain. Besides the marks: "<" begins mentions and hidden links, "@" calls people,
@@ -34,20 +42,34 @@ _INLINE = re.compile(r"[\\*_~`|\[<@]|:(?=//)|:(?=[\w+~-]+:)")
 _LINE_START = re.compile(r"^([ \t]*)(#{1,3}|-#|[-+]|>{1,3}|\d+(?=\.))(?=\.?[ \t])", re.MULTILINE)
 
 _SAID = re.compile(r"say\d*:(.+)\Z", re.DOTALL)
+_ASKED = re.compile(r"ask\d*:(.+)\Z", re.DOTALL)
 
 
-def drawn(spans: Sequence[Span], limit: int = PAGE) -> list[str]:
-    """Spans as the Markdown of messages that each hold at most `PAGE` characters."""
-    return [text for text in _drawn(spans, limit) if text.strip()]
+def drawn(spans: Sequence[Span], most: int = PAGE) -> list[str]:
+    """Spans as the Markdown of messages that each hold at most `most` characters."""
+    return [text for text in _drawn(spans, most, most) if text.strip()]
 
 
-def _drawn(spans: Sequence[Span], limit: int) -> Iterator[str]:
+def _drawn(spans: Sequence[Span], limit: int, most: int) -> Iterator[str]:
     for page in pages(spans, limit):
         text = markdown(page)
-        if units(text) <= PAGE:
+        if units(text) <= most:
             yield text
         else:  # escaping made it longer than what was counted
-            yield from _drawn(page, limit * 2 // 3)
+            yield from _drawn(page, limit * 2 // 3, most)
+
+
+def headed(spans: Sequence[Span]) -> tuple[str, tuple[Span, ...]]:
+    """The bold beginning of a text, as Markdown, and what follows it; "" where it has no such beginning, or none that is short."""
+    if not spans or spans[0].style is not Style.BOLD:
+        return "", tuple(spans)
+    title = markdown((Span(spans[0].text),))
+    if units(title) > TITLE:
+        return "", tuple(spans)
+    rest = list(spans[1:])
+    if rest:
+        rest[0] = Span(rest[0].text.lstrip("\n"), rest[0].style)
+    return title, tuple(span for span in rest if span.text)
 
 
 def markdown(spans: Sequence[Span]) -> str:
@@ -66,6 +88,11 @@ def _piece(span: Span, *, at_line_start: bool) -> str:
         return "```\n" + span.text.replace("```", "``\u200b`").strip("\n") + "\n```"
     if span.style is Style.CODE and span.text.strip() and "`" not in span.text:
         return f"`{span.text}`"
+    if span.style in _NAMED and span.text.isdecimal():
+        return f"<{_NAMED[span.style]}{span.text}>"
+    if span.style is Style.MOMENT:
+        with suppress(ValueError):
+            return f"<t:{int(instant(span).timestamp())}:R>"
     mark = _MARKS.get(span.style, "")
     inner = span.text.strip()
     if not mark or not inner:
@@ -110,7 +137,8 @@ def _button(choice: Choice, seen: dict[str, int]) -> dict[str, Any]:
     copy = seen[choice.text] = seen.get(choice.text, 0) + 1
     label = choice.label.strip() or choice.text
     label = label if len(label) <= LABEL else label[: LABEL - 1].rstrip() + "…"
-    return {"type": 2, "style": 2, "label": label, "custom_id": f"say{copy if copy > 1 else ''}:{choice.text}"}
+    kind, style = ("ask", 1) if choice.asks else ("say", 2)
+    return {"type": 2, "style": style, "label": label, "custom_id": f"{kind}{copy if copy > 1 else ''}:{choice.text}"}
 
 
 def said_by(custom_id: str) -> str | None:
@@ -119,10 +147,20 @@ def said_by(custom_id: str) -> str | None:
     return match.group(1) if match else None
 
 
-def form() -> dict[str, Any]:
-    """The form in which a reply is typed."""
+def asked_by(custom_id: str) -> str | None:
+    """What the button, or the form behind it, with this custom id says before what is typed; None where it is none of ours."""
+    match = _ASKED.match(custom_id)
+    return match.group(1) if match else None
+
+
+def form(custom_id: str = REPLY) -> dict[str, Any]:
+    """The form in which a reply is typed. custom_id: its own, which is that of a button that asks."""
     field = {"type": 4, "custom_id": FIELD, "style": 2, "min_length": 1, "max_length": LONGEST, "required": True}
-    return {"custom_id": REPLY, "title": "Your reply", "components": [{"type": 18, "label": "Say it in your words", "component": field}]}
+    return {
+        "custom_id": custom_id,
+        "title": "Your reply",
+        "components": [{"type": 18, "label": "Say it in your words", "component": field}],
+    }
 
 
 def filled_in(components: Sequence[Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +16,11 @@ import discord
 from aiohttp import web
 
 from adapters.discord import drawing
-from adapters.discord.commands import being_typed, definitions, fingerprint, spoken
+from adapters.discord.commands import QUIZ, being_typed, definitions, fingerprint, spoken
 from adapters.discord.connection import FAULTS, FIRST_PAUSE, Connection, log
 from adapters.discord.keeping import TOKEN_LIFE, Inbox, Notes, Way, Ways
-from adapters.discord.sending import HOOK, Sender, sentence
+from adapters.discord.quiz import Servers, given, kept, place_of, taken_out
+from adapters.discord.sending import HIDDEN, HOOK, Sender, message, sentence
 from adapters.ordered import Ordered
 from bot import Address, Coach, Message, Pace, Reply
 from bot.errors import SendError, SettingsError, StoreError
@@ -31,6 +32,9 @@ COMMIT = 1.5
 
 ACKNOWLEDGE = 2.5
 """Seconds for acknowledging one."""
+
+CALM = 1.0
+"""Seconds for which a turn lets acknowledgements go first: Discord waits for those, and a turn is long."""
 
 SWEEP = 20.0
 """Private chats a second that are read after coming back."""
@@ -74,6 +78,10 @@ class Discord:
         self._inbox = Inbox(coach, PLATFORM)
         self._ways = Ways(now)
         self._sender = Sender(self._connection, self._ways, self._inbox)
+        coach.venues[PLATFORM] = Servers(self._connection, now)
+        self._hearing = 0
+        self._calm = asyncio.Event()
+        self._calm.set()
         self._intake = Ordered()
         self._turns = Ordered()
         self._unread: set[str] = set()
@@ -216,23 +224,51 @@ class Discord:
             choices = [{"name": one.label[:100], "value": one.text} for one in found]
             await self._respond(interaction, SUGGESTIONS, {"choices": choices})
         elif kind is discord.InteractionType.application_command:
-            await self._hear(interaction, spoken(data))
+            await self._hear(interaction, spoken(data), given(data, str(interaction.guild_id)) if data["name"] == QUIZ else {})
         elif kind is discord.InteractionType.modal_submit:
-            await self._hear(interaction, drawing.filled_in(data.get("components") or ()))
+            typed, asked = drawing.filled_in(data.get("components") or ()), drawing.asked_by(str(data.get("custom_id", "")))
+            await (self._hear(interaction, typed) if asked is None else self._hear(interaction, asked, {"reply": typed}))
         elif data.get("custom_id") == drawing.REPLY:
             await self._respond(interaction, FORM, drawing.form())
+        elif (asked := drawing.asked_by(str(data.get("custom_id", "")))) is not None:
+            await self._let_type(interaction, str(data["custom_id"]), asked)
         elif (text := drawing.said_by(str(data.get("custom_id", "")))) is not None:
             await self._hear(interaction, text)
         else:
             await self._respond(interaction, AT_ONCE, sentence(STALE))
 
-    async def _hear(self, interaction: discord.Interaction[Any], text: str) -> None:
-        """Commits what was said, acknowledges it, and begins its turn."""
+    async def _let_type(self, interaction: discord.Interaction[Any], custom_id: str, asked: str) -> None:
+        """Opens the form behind a button that asks, unless it is too late for what it asks."""
+        instead = None
+        with suppress(StoreError, TimeoutError):
+            async with asyncio.timeout(COMMIT):
+                instead = await self._coach.before_typing(asked, discord.utils.snowflake_time(interaction.id))
+        if instead is None:
+            await self._respond(interaction, FORM, drawing.form(custom_id))
+        else:
+            await self._respond(interaction, AT_ONCE, message(drawing.markdown(instead.spans), flags=HIDDEN))
+
+    async def _hear(self, interaction: discord.Interaction[Any], text: str, filled_in: Mapping[str, str] | None = None) -> None:
+        """Commits what was said, acknowledges it, and begins its turn; acknowledgements go before turns."""
+        self._hearing += 1
+        self._calm.clear()
+        try:
+            await self._take_in(interaction, text, filled_in)
+        finally:
+            self._hearing -= 1
+            if not self._hearing:
+                self._calm.set()
+
+    async def _take_in(self, interaction: discord.Interaction[Any], text: str, filled_in: Mapping[str, str] | None) -> None:
         key, user = str(interaction.id), str(interaction.user.id)
         private = interaction.context.dm_channel
         # A button in private is answered by an ordinary message; everywhere else the acknowledgement becomes the answer.
         thinking = not private or interaction.type is not discord.InteractionType.component
         said: dict[str, Any] = {"user": user, "text": text, "private": private, "language": str(interaction.locale)}
+        if (place := place_of(interaction)) is not None:
+            said |= {"place": kept(place), "name": interaction.user.display_name}
+        if filled_in:
+            said["given"] = dict(filled_in)
         if thinking:
             said["token"] = interaction.token
         keeping = asyncio.ensure_future(self._inbox.keep(key, json.dumps(said)))
@@ -307,6 +343,8 @@ class Discord:
 
     async def _turn(self, key: str, said: dict[str, Any]) -> None:
         address = Address(PLATFORM, said["user"], said["user"])
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._calm.wait(), CALM)
         try:
             for attempt in range(5):
                 try:
@@ -328,7 +366,8 @@ class Discord:
         private = said["private"] or text.startswith(("/start", "/daily")) or await self._coach.knows(address)
         return Message(
             key=key, address=address, text=text, at=discord.utils.snowflake_time(int(key)), private=private,
-            other=said.get("other", ""), language=said.get("language", ""),
+            other=said.get("other", ""), language=said.get("language", ""), place=taken_out(said.get("place")),
+            name=said.get("name", ""), given=said.get("given", {}),
         )  # fmt: skip
 
     @asynccontextmanager
@@ -357,7 +396,7 @@ class Discord:
 
     async def send(self, address: Address, reply: Reply, key: str) -> str:
         """Sends every page of a reply; the buttons stand under the last."""
-        return await self._sender.send(address.user, reply, key)
+        return await self._sender.send(address, reply, key)
 
 
 def _other(message: discord.Message) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import discord
@@ -13,7 +14,8 @@ import discord
 from adapters.discord import drawing
 from adapters.discord.connection import FAULTS, NO_TOKEN, Connection, faults_as
 from adapters.discord.keeping import Inbox, Notes, Way, Ways
-from bot import Choice, Reply, Span
+from adapters.discord.quiz import post
+from bot import Address, Reply, Span
 from bot.errors import AddressGone, SendError, SendLater, SendRefused, SendUnclear, StoreError
 
 HIDDEN, NO_PREVIEW = 1 << 6, 1 << 2
@@ -45,14 +47,16 @@ class Sender:
         self._sending: set[asyncio.Task[Any] | None] = set()
         self._closed = False
 
-    async def send(self, user: str, reply: Reply, key: str) -> str:
-        """Sends every page of a reply; the buttons stand under the last."""
+    async def send(self, address: Address, reply: Reply, key: str) -> str:
+        """Sends every page of a reply, to a person or into the channel of a server; the buttons stand under the last."""
         if self._closed:
             raise SendLater("this process is stopping")
         task = asyncio.current_task()
         self._sending.add(task)
         try:
-            return await self._pages(user, reply, key)
+            if address.user != address.chat:
+                return await post(self._connection, address.chat, reply, key)
+            return await self._pages(address.user, reply, key)
         finally:
             self._sending.discard(task)
 
@@ -67,25 +71,27 @@ class Sender:
         message = ""
         for number, text in enumerate(cut):
             if number >= self._half_sent.get(key, 0):
-                message = await self._page(user, key, number, text, reply.choices if number == len(cut) - 1 else ())
+                message = await self._page(user, key, number, text, reply if number == len(cut) - 1 else replace(reply, choices=()))
                 self._half_sent[key] = number + 1
         self._half_sent.pop(key, None)
         if user in self.shut:
             await self._tell_closed(user)
         return message
 
-    async def _page(self, user: str, key: str, number: int, text: str, choices: tuple[tuple[Choice, ...], ...]) -> str:
+    async def _page(self, user: str, key: str, number: int, text: str, reply: Reply) -> str:
         way = self._ways.to(key)
         if way is not None:
             try:
-                sent = await self._by_token(way, (key, number), message(text, drawing.buttons(choices, reply=way.hidden)))
+                sent = await self._by_token(
+                    way, (key, number), message(text, drawing.buttons(reply.choices, reply=way.hidden and reply.typed))
+                )
                 if sent is not None:
                     return sent
             except discord.HTTPException as error:
                 if error.code not in NO_TOKEN:
                     raise SendRefused(f"{error.status} {error.code}") from error
                 self._ways.close(way)
-        return await self._by_chat(user, f"{key}:{number}", message(text, drawing.buttons(choices, reply=False)))
+        return await self._by_chat(user, f"{key}:{number}", message(text, drawing.buttons(reply.choices, reply=False)))
 
     async def _by_token(self, way: Way, which: tuple[str, int], body: dict[str, Any]) -> str | None:
         """Answers the interaction; None where this page belongs into the private chat. Refusals pass as they come."""

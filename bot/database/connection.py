@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
@@ -43,6 +43,9 @@ class Connected:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self._underway: set[asyncio.Future[Any]] = set()
+        # SQLite has one writer at a time. Those who wait for it inside SQLite poll and are not served in turn: with fifty of them
+        # some waited until they were told that it is busy.
+        self._writer: AbstractAsyncContextManager[Any] = asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -80,7 +83,7 @@ class Connected:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
-        async with _wrapped(), self.engine.connect() as connection:
+        async with self._writer, _wrapped(), self.engine.connect() as connection:
             await connection.execution_options(writes=True)
             async with connection.begin(), AsyncSession(bind=connection, expire_on_commit=False) as session:
                 yield session

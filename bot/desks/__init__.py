@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import Random
 from typing import Protocol
@@ -16,7 +16,7 @@ from bot.content import Library
 from bot.messages import Message, Reply
 from bot.model import Asked, Attempt, Changes, Fate, Learner, Memory, Practised
 from bot.outbox import Owed
-from bot.ports import Grader, Store
+from bot.ports import Grader, Store, Venue
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,9 @@ class Handler(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What every desk works with. now: the time, UTC; rng: chance; new_id: a fresh id."""
+    """What every desk works with. now: the time, UTC; rng: chance; new_id: a fresh id.
+
+    venues: what each platform knows of its servers. owing: called whenever messages were written outside a turn."""
 
     store: Store
     library: Library
@@ -61,6 +63,8 @@ class Tools:
     new_id: Callable[[], str]
     draw: Callable[[str], str] = secrets.choice
     """One letter of those given, by chance that nobody can guess."""
+    venues: Mapping[str, Venue] = field(default_factory=dict)
+    owing: Callable[[], None] = lambda: None
 
 
 class Composer(Protocol):
@@ -80,6 +84,7 @@ class Desk:
     def __init__(self, tools: Tools) -> None:
         self.store, self.library, self.grader = tools.store, tools.library, tools.grader
         self.now, self.rng, self.new_id, self.draw = tools.now, tools.rng, tools.new_id, tools.draw
+        self.venues, self.owing = tools.venues, tools.owing
 
     @property
     def handlers(self) -> Mapping[str, Handler]:

@@ -31,7 +31,7 @@ class Asking(Desk):
         return {"daily": self._compose_daily}
 
     async def _next(self, turn: Turn) -> Outcome:
-        topic = self._named(turn.argument) if turn.argument else ""
+        topic = self.named(turn.argument) if turn.argument else ""
         if topic is None:
             return Outcome((phrases.no_such_topic(turn.argument, self.library),))
         if self.just_asked(turn, topic):
@@ -49,7 +49,7 @@ class Asking(Desk):
         question = self.library.questions.get(opened.question)
         return topic in ("", question) or (question is not None and question.section == topic)
 
-    def _named(self, name: str) -> Question | str | None:
+    def named(self, name: str) -> Question | str | None:
         """A question by its id or title, or a section; the nearest where the spelling is off; else what speaks of it most."""
         from rapidfuzz import fuzz, process, utils
 

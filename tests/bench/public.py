@@ -56,7 +56,10 @@ def measured(name: str, test: Sequence[Marked], train: Sequence[Marked], whole: 
         values = np.array([of(one) for one in test])
         shown(control, marks, values, fitted(np.array([of(one) for one in train]), known)(values))
     lost = sum(
-        verdict.quote != one.answer[verdict.start : verdict.end] for one, made in zip(test, grades, strict=True) for verdict in made.verdicts if verdict.quote
+        verdict.quote != one.answer[verdict.start : verdict.end]
+        for one, made in zip(test, grades, strict=True)
+        for verdict in made.verdicts
+        if verdict.quote
     )
     print(f"  quotes that are not in their answer: {lost}")
 
