@@ -9,6 +9,7 @@ import asyncio
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 
 from make_picture import SCALE, font, mark, rows
 from PIL import Image, ImageDraw
@@ -52,7 +53,7 @@ async def play() -> tuple[Reply, Reply]:
             async def grade(self, rubric, reply):  # type: ignore[no-untyped-def]
                 return judge.judge(rubric, reply)
 
-        coach = Coach(store, load(default_folder()), Grading(), now=lambda: at[0])
+        coach = Coach(store, load(default_folder()), Grading(), now=lambda: at[0], rng=Random(5))
         place = Place("1", "2")
         for number, (name, text) in enumerate((("Mira", ""), *REPLIES)):
             user, round_ = name.lower(), (await store.rounds_open("discord", "1") or [None])[0]

@@ -233,6 +233,7 @@ async def test_a_setting_that_is_cancelled_leaves_the_question_open(home: World)
         ("/topics", "What I ask about", "What I ask about"),
         ("/progress", "Nothing graded yet", "Nothing graded yet"),
         ("/streak", "No streak yet", "No streak yet"),
+        ("/quiz", "A quiz belongs in a server", "A quiz belongs in a server"),
         ("/settings", "Your settings", "Your settings"),
         ("/help", "How this works", "How this works"),
         ("/cancel", "There is nothing to cancel", "The question is closed"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -21,6 +22,9 @@ from bot.rounds import Entry, Hidden, Round, Setup, Stage, Total
 NAME = 32
 """Characters of a member's name that are kept."""
 
+KNOWN = 1000
+"""Rounds whose close is known without asking the database."""
+
 LOOKED_UP = 30
 """Members of a board whom the platform is asked about: those who left are not shown."""
 
@@ -31,6 +35,8 @@ class Quizzing(Desk):
     def __init__(self, tools: Tools, asking: Asking) -> None:
         super().__init__(tools)
         self._asking = asking
+        self._closes: OrderedDict[str, datetime] = OrderedDict()
+        """When rounds close that somebody wanted to answer lately: fifty people press at once, and each waits for a form."""
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -39,10 +45,17 @@ class Quizzing(Desk):
     async def before_typing(self, argument: str, at: datetime) -> Reply | None:
         """What is said instead of opening a form for a reply; None where a reply would be in time."""
         what, _, id = argument.partition(" ")
+        if at < self._closes.get(id, at):
+            return None
         one = await self.store.round(id) if what == "reply" else None
         if one is None:
             return phrases.unknown_round()
-        return None if one.takes(at) else _over(one)
+        if not one.takes(at):
+            return _over(one)
+        self._closes[id] = one.closes_at
+        while len(self._closes) > KNOWN:
+            self._closes.popitem(last=False)
+        return None
 
     async def _quiz(self, turn: Turn) -> Outcome:
         what, _, rest = turn.argument.partition(" ")
@@ -103,6 +116,8 @@ class Quizzing(Desk):
         mine = [one for one in here if place.rights or one.starter.user == turn.message.address.user]
         if not mine:
             return Outcome((phrases.not_yours_to_close(),))
+        for one in mine:
+            self._closes.pop(one.id, None)
         count = sum([await self.store.replied(one.id) for one in mine])
         return Outcome((phrases.closing(count),), also=tuple(replace(one, closes_at=turn.now, due_at=turn.now) for one in mine))
 
