@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlmodel import col, select
+from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from bot.database.connection import Connected, uncut
@@ -20,6 +20,7 @@ from bot.database.rows import (
     learner_row,
     row_of,
 )
+from bot.errors import StoreStale
 from bot.messages import Address
 from bot.model import Asked, Attempt, Changes, Fate, Memory, Past, Practised
 
@@ -74,6 +75,7 @@ class Learners(Connected):
             tuple(Past(question, at, score, followup) for question, at, score, followup in reversed(past.all())),
             tuple((question, at) for question, at in reversed(asked.all())),
             tuple(Practised(at, zone) for at, zone in ledger.all()),
+            learner.turn,
         )
 
     async def at(self, session: AsyncSession, address: Address) -> LearnerRow | None:
@@ -109,8 +111,18 @@ class Learners(Connected):
             return attempt_of(row) if row is not None else None
 
     async def apply(self, session: AsyncSession, address: Address | None, changes: Changes) -> None:
+        """Raises StoreStale where another turn of the learner came in between."""
+        if changes.seen is not None:
+            id, turn = changes.seen
+            here = (col(LearnerRow.id) == id) & (col(LearnerRow.turn) == turn)
+            counted = await session.exec(update(LearnerRow).where(here).values(turn=turn + 1))
+            if counted.rowcount == 0:
+                raise StoreStale("another turn of this learner was written meanwhile")
         if changes.learner is not None:
-            await session.merge(learner_row(changes.learner))
+            known = await session.get(LearnerRow, changes.learner.id)
+            row = learner_row(changes.learner)
+            row.turn = known.turn if known is not None else 0
+            await session.merge(row)
             await session.flush()
             if address is not None:
                 await session.merge(AddressRow(platform=address.platform, user=address.user, chat=address.chat, learner=changes.learner.id))
