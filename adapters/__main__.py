@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from bot.coach import Coach
     from bot.config import Settings
     from bot.content import Library, Rubric
-    from bot.grading import Judge
     from bot.database import Database
+    from bot.grading import Judge
     from bot.ports import Adapter, Grader
 
 OK, FAILED, USAGE = 0, 1, 2

@@ -1,9 +1,8 @@
 """The Store on SQLModel: SQLite by default, PostgreSQL by URL. Each part keeps one kind of thing; together they are the Store."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-
-import asyncio
 
 from bot.database.connection import LEASE, sqlite_file
 from bot.database.outbox import KEEP_DONE, Outbox

@@ -126,16 +126,18 @@ class Connected:
 
     async def core(self, session: AsyncSession, statement: Any, parameters: Any = None) -> CursorResult[Any]:
         """One statement in the session's transaction, past its objects: for what is done often, and in batches."""
-        return await (await session.connection()).execute(statement, parameters)
+        done: CursorResult[Any] = await (await session.connection()).execute(statement, parameters)
+        return done
 
-    def insert_new(self, table: Any, unique: str) -> Any:
+    def insert_new(self, table: Any, *unique: str) -> Any:
+        """An insert that leaves alone what is there already; who else is writing the same is waited for."""
         if self.engine.dialect.name == "postgresql":
             from sqlalchemy.dialects.postgresql import insert as postgres
 
-            return postgres(table).on_conflict_do_nothing(index_elements=[unique])
+            return postgres(table).on_conflict_do_nothing(index_elements=unique)
         from sqlalchemy.dialects.sqlite import insert as sqlite
 
-        return sqlite(table).on_conflict_do_nothing(index_elements=[unique])
+        return sqlite(table).on_conflict_do_nothing(index_elements=unique)
 
 
 @asynccontextmanager

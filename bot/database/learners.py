@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlmodel import col, select, update
+from typing import Any
+
+from sqlmodel import SQLModel, col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from bot.database.connection import Connected, uncut
@@ -22,10 +24,13 @@ from bot.database.rows import (
 )
 from bot.errors import StoreStale
 from bot.messages import Address
-from bot.model import Asked, Attempt, Changes, Fate, Memory, Past, Practised
+from bot.model import Asked, Attempt, Changes, Fate, Learner, Memory, Past, Practised
 
 RECENT = 400
 """Attempts that choosing and progress look back on."""
+
+
+learners, addresses = LearnerRow.__table__, AddressRow.__table__  # type: ignore[attr-defined]
 
 
 class Learners(Connected):
@@ -119,13 +124,9 @@ class Learners(Connected):
             if counted.rowcount == 0:
                 raise StoreStale("another turn of this learner was written meanwhile")
         if changes.learner is not None:
-            known = await session.get(LearnerRow, changes.learner.id)
-            row = learner_row(changes.learner)
-            row.turn = known.turn if known is not None else 0
-            await session.merge(row)
-            await session.flush()
+            await self._keep(session, changes.learner)
             if address is not None:
-                await session.merge(AddressRow(platform=address.platform, user=address.user, chat=address.chat, learner=changes.learner.id))
+                await self._lives_at(session, changes.learner, address)
         for asked in changes.asked:
             await session.merge(asked_row(asked))
         await session.flush()
@@ -135,3 +136,25 @@ class Learners(Connected):
             session.add(PractisedRow(learner=changes.attempt.learner, at=changes.practised.at, zone=changes.practised.zone))
         for thing in changes.also:
             await session.merge(row_of(thing))
+
+    async def _keep(self, session: AsyncSession, learner: Learner) -> None:
+        row = learner_row(learner)
+        known = await session.get(LearnerRow, learner.id)
+        if known is None:
+            await self.core(session, self.insert_new(learners, "id").values(_values(row)))
+        else:
+            row.turn = known.turn
+        await session.merge(row)
+        await session.flush()
+
+    async def _lives_at(self, session: AsyncSession, learner: Learner, address: Address) -> None:
+        row = AddressRow(platform=address.platform, user=address.user, chat=address.chat, learner=learner.id)
+        if await session.get(AddressRow, (address.platform, address.user)) is None:
+            added = await self.core(session, self.insert_new(addresses, "platform", "user").values(_values(row)))
+            if not added.rowcount:
+                raise StoreStale("somebody at this address was written down meanwhile")
+        await session.merge(row)
+
+
+def _values(row: SQLModel) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in type(row).model_fields}

@@ -35,7 +35,7 @@ outbox = OutboxRow.__table__  # type: ignore[attr-defined]
 
 def _is(table: FromClause, *states: str) -> ColumnElement[bool]:
     # Spelled out, not as parameters: the indexes of what waits are of use only where the query shows that it means them.
-    found = [literal_column(f"'{state}'") for state in states]
+    found: list[ColumnElement[str]] = [literal_column(f"'{state}'") for state in states]
     return table.c.state.in_(found) if len(found) > 1 else table.c.state == found[0]
 
 
@@ -149,7 +149,8 @@ class Outbox(Turns):
                 rows = (await self.core(session, statement)).all()
         except StoreRefused:  # another worker was quicker with a message of the same chat
             return []
-        return [owed_of(row) for row in sorted(rows, key=lambda row: (row.lane, row.seq))]
+        claimed: list[Any] = sorted(rows, key=lambda row: (row.lane, row.seq))
+        return [owed_of(row) for row in claimed]
 
     @uncut
     async def next_at(self, platforms: Sequence[str]) -> datetime | None:

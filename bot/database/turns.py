@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import func, literal_column, text
+from sqlalchemy import Select, func, literal_column, text
 from sqlalchemy import select as pick
-from sqlmodel import col, or_, select, update
+from sqlmodel import col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from bot.database.connection import uncut
@@ -69,7 +70,7 @@ class Turns(Learners):
             mine = {"worker": self.worker, "lease_until": now + self.lease}
             if self.shared:
                 earlier = inbox.alias("earlier")
-                before = pick(literal_column("1")).where(
+                before: Select[Any] = pick(literal_column("1")).where(
                     earlier.c.platform == platform,
                     earlier.c.person == inbox.c.person,
                     earlier.c.done_at.is_(None),
@@ -82,7 +83,7 @@ class Turns(Learners):
             else:
                 statement = inbox.update().where(undone).values(mine)
             rows = await self.core(session, statement.returning(inbox.c.seq, inbox.c.key, inbox.c.raw))
-            return [(key, raw) for _, key, raw in sorted(rows.all())]
+            return [(key, raw) for _, key, raw in sorted(tuple(row) for row in rows.all())]
 
     @uncut
     async def ours(self, platform: str, key: str) -> bool:
@@ -127,21 +128,17 @@ class Turns(Learners):
 
     async def _finish(self, session: AsyncSession, platform: str, key: str, now: datetime, *, fenced: bool = False) -> bool:
         """Marks a key done, keeping nothing of what was in it; False where it already was or, fenced, is in other hands."""
-        here = (col(InboxRow.platform) == platform) & (col(InboxRow.key) == key)
-        undone = here & col(InboxRow.done_at).is_(None)
+        undone = (inbox.c.platform == platform) & (inbox.c.key == key) & inbox.c.done_at.is_(None)
         if fenced and self.shared:
-            undone &= col(InboxRow.worker) == self.worker
-        done = await self.core(session, update(InboxRow).where(undone).values(done_at=now, raw="", worker="", lease_until=None))
+            undone &= inbox.c.worker == self.worker
+        done = await self.core(session, inbox.update().where(undone).values(done_at=now, raw="", worker="", lease_until=None))
         if done.rowcount:
             if self.shared:  # whoever has room goes on with what the same person said meanwhile
                 next_one = "WHERE EXISTS (SELECT 1 FROM inbox WHERE platform = :platform AND done_at IS NULL AND worker = '')"
                 await self.core(session, text(f"SELECT pg_notify('{INBOX}', '') {next_one}"), {"platform": platform})
             return True
-        if (await session.exec(select(InboxRow.seq).where(here))).first() is not None:
-            return False
-        session.add(InboxRow(platform=platform, key=key, taken_at=now, done_at=now))
-        await session.flush()
-        return True
+        fresh = self.insert_new(inbox, "platform", "key").values(platform=platform, key=key, raw="", taken_at=now, done_at=now)
+        return bool((await self.core(session, fresh)).rowcount)
 
     async def tell(self, session: AsyncSession, channel: str) -> None:
         """Wakes the other processes when this transaction is committed."""
@@ -177,8 +174,5 @@ class Turns(Learners):
         """Keeps the updates that this process is still at work on."""
         for platform in {platform for platform, _ in held}:
             keys = [key for one, key in held if one == platform]
-            await self.core(
-                session, update(InboxRow)
-                .where(col(InboxRow.platform) == platform, col(InboxRow.key).in_(keys), col(InboxRow.worker) == self.worker)
-                .values(lease_until=now + self.lease)
-            )
+            mine = (inbox.c.platform == platform, inbox.c.key.in_(keys), inbox.c.worker == self.worker)
+            await self.core(session, inbox.update().where(*mine).values(lease_until=now + self.lease))
