@@ -132,7 +132,8 @@ class Outbox(Turns):
         orphaned = and_(_is(outbox, "sending"), c.lease_until < now, c.key.not_in(held))
         heads = (
             pick(c.seq)
-            .where(_is(outbox, "ready", "retry", "sending"), or_(fresh, orphaned), c.platform.in_(platforms), FIRST_OF_CHAT)
+            # The platforms are no way to find what waits: that is the index in whose order it goes out, and few rows of it.
+            .where(_is(outbox, "ready", "retry", "sending"), or_(fresh, orphaned), (c.platform + "").in_(platforms), FIRST_OF_CHAT)
             .order_by(c.lane, c.seq)
             .limit(limit)
             .with_for_update(skip_locked=True)
