@@ -89,7 +89,7 @@ class Connected:
 
         engine = _engine(url)
         try:
-            async with _wrapped(), engine.begin() as connection:
+            async with translating(), engine.begin() as connection:
                 if engine.dialect.name == "postgresql":
                     from bot.database.postgres import prepare
 
@@ -112,12 +112,12 @@ class Connected:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
-        async with _wrapped(), AsyncSession(self.engine, expire_on_commit=False) as session:
+        async with translating(), AsyncSession(self.engine, expire_on_commit=False) as session:
             yield session
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
-        async with _wrapped(), self.engine.connect() as connection:
+        async with translating(), self.engine.connect() as connection:
             if not self.shared:
                 await connection.execution_options(writes=True)
             async with connection.begin(), AsyncSession(bind=connection, expire_on_commit=False) as session:
@@ -141,7 +141,8 @@ class Connected:
 
 
 @asynccontextmanager
-async def _wrapped() -> AsyncIterator[None]:
+async def translating() -> AsyncIterator[None]:
+    """Foreign errors as ours."""
     try:
         yield
     except SQLAlchemyError as error:
@@ -149,9 +150,12 @@ async def _wrapped() -> AsyncIterator[None]:
     except OSError as error:  # the driver could not connect, or was not answered in time
         raise StoreBusy(f"the database can't be used: {error.strerror or type(error).__name__}") from error
     except Exception as error:
-        if (code := getattr(error, "sqlstate", None)) is None:  # the driver's own, while it connects
+        if not type(error).__module__.startswith("asyncpg"):
             raise
-        kind = StoreBusy if str(code).startswith(BUSY) else StoreError
+        code = str(getattr(error, "sqlstate", None) or BUSY[0])  # it has none where the connection is gone
+        if code.startswith("23"):
+            raise StoreRefused("the database refused a row") from error
+        kind = StoreBusy if code.startswith(BUSY) else StoreError
         raise kind(f"the database can't be used: {str(error).splitlines()[0]}") from error
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, and_, bindparam, case, func, literal_column, true
@@ -13,7 +14,8 @@ from sqlalchemy import select as pick
 from sqlmodel import col, delete, or_, select, update
 
 from bot import days
-from bot.database.connection import uncut
+from bot.database import postgres
+from bot.database.connection import translating, uncut
 from bot.database.rows import AttemptRow, InboxRow, LearnerRow, OutboxRow, WorkerRow, owed_of
 from bot.database.turns import INBOX, OUTBOX, Turns
 from bot.errors import StoreBusy, StoreError, StoreRefused
@@ -71,6 +73,7 @@ class Outbox(Turns):
         self._unsettled: list[tuple[dict[str, Any], asyncio.Future[None]]] = []
         self._settling: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
+        self.quick = postgres.Quick(self.engine) if self.shared else None
 
     @uncut
     async def claim_due(self, platforms: Sequence[str], now: datetime, limit: int) -> int:
@@ -125,10 +128,21 @@ class Outbox(Turns):
 
     @uncut
     async def claim(self, platforms: Sequence[str], now: datetime, limit: int, held: Collection[str] = ()) -> list[Owed]:
-        c, until = outbox.c, now + self.lease
+        try:
+            if self.quick is not None:
+                async with translating():
+                    given = (now, self.worker, list(platforms), limit, list(held), now + self.lease)
+                    rows: list[Any] = [SimpleNamespace(**row) for row in await self.quick.fetch(postgres.CLAIM, *given)]
+            else:
+                async with self.writing() as session:
+                    rows = list((await self.core(session, self._claim(platforms, now, limit, held))).all())
+        except StoreRefused:  # another worker was quicker with a message of the same chat
+            return []
+        return [owed_of(row) for row in sorted(rows, key=lambda row: (row.lane, row.seq))]
+
+    def _claim(self, platforms: Sequence[str], now: datetime, limit: int, held: Collection[str]) -> Any:
+        c = outbox.c
         fresh = and_(_is(outbox, "ready", "retry"), c.not_before <= now)
-        if self.shared:
-            fresh &= or_(c.worker.in_(("", self.worker)), c.lease_until < now)
         orphaned = and_(_is(outbox, "sending"), c.lease_until < now, c.key.not_in(held))
         heads = (
             pick(c.seq)
@@ -136,22 +150,11 @@ class Outbox(Turns):
             .where(_is(outbox, "ready", "retry", "sending"), or_(fresh, orphaned), (c.platform + "").in_(platforms), FIRST_OF_CHAT)
             .order_by(c.lane, c.seq)
             .limit(limit)
-            .with_for_update(skip_locked=True)
             .cte("heads")
         )
-        statement = (
-            outbox.update()
-            .where(c.seq == heads.c.seq)
-            .values(state="sending", worker=self.worker, lease_until=until, tries=c.tries + 1, unsure=or_(c.unsure, _is(outbox, "sending")))
-            .returning(*c)
-        )
-        try:
-            async with self.writing() as session:
-                rows = (await self.core(session, statement)).all()
-        except StoreRefused:  # another worker was quicker with a message of the same chat
-            return []
-        claimed: list[Any] = sorted(rows, key=lambda row: (row.lane, row.seq))
-        return [owed_of(row) for row in claimed]
+        begun = {"state": "sending", "worker": self.worker, "lease_until": now + self.lease, "tries": c.tries + 1}
+        unsure = or_(c.unsure, _is(outbox, "sending"))
+        return outbox.update().where(c.seq == heads.c.seq).values(**begun, unsure=unsure).returning(*c)
 
     @uncut
     async def next_at(self, platforms: Sequence[str]) -> datetime | None:
@@ -215,6 +218,10 @@ class Outbox(Turns):
 
     @uncut
     async def _write_settled(self, rows: list[dict[str, Any]]) -> None:
+        if self.quick is not None:
+            async with translating():
+                await self.quick.fetch(postgres.SETTLE, *([row[name] for row in rows] for name in postgres.SETTLED), self.worker)
+            return
         async with self.writing() as session:
             await self.core(session, SETTLE, rows)
 
@@ -277,6 +284,8 @@ class Outbox(Turns):
         if self.shared:
             with suppress(StoreError):
                 await self._give_back()
+        if self.quick is not None:
+            await self.quick.close()
         await super().close()
 
     @uncut

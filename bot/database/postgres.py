@@ -75,15 +75,76 @@ def number(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
 
 
+CLAIM = """
+WITH heads AS MATERIALIZED (
+    SELECT seq FROM outbox AS head
+    WHERE state IN ('ready', 'retry', 'sending')
+      AND (state <> 'sending' AND not_before <= $1 AND (worker = '' OR worker = $2 OR lease_until < $1)
+           OR state = 'sending' AND lease_until < $1 AND key <> ALL ($5::text[]))
+      AND platform || '' = ANY ($3::text[])
+      AND NOT EXISTS (
+          SELECT 1 FROM outbox AS other
+          WHERE other.platform = head.platform AND other.chat = head.chat AND other.state IN ('ready', 'retry', 'sending')
+            AND (other.seq < head.seq OR other.seq > head.seq AND other.state = 'sending'))
+    ORDER BY lane, seq LIMIT $4
+    FOR UPDATE SKIP LOCKED)
+UPDATE outbox SET state = 'sending', worker = $2, lease_until = $6, tries = tries + 1, unsure = unsure OR state = 'sending'
+FROM heads WHERE outbox.seq = heads.seq RETURNING outbox.*
+"""
+"""What `Outbox.claim` does, in one statement that is its own transaction."""
+
+SETTLE = """
+UPDATE outbox SET
+    state = done.becomes, worker = done.keeps, lease_until = done.until, settled_at = done.at, message = done.sent_as,
+    not_before = coalesce(done.again, not_before), unsure = unsure OR done.unclear, tries = tries - done.untried,
+    payload = CASE WHEN done.erased THEN '' ELSE payload END
+FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::text[], $7::timestamptz[], $8::bool[],
+            $9::int[], $10::bool[])
+    AS done (the_key, becomes, keeps, until, at, sent_as, again, unclear, untried, erased)
+WHERE outbox.key = done.the_key AND outbox.state = 'sending' AND outbox.worker = $11
+"""
+"""What `Outbox.settle` does, for many messages in one statement."""
+
+SETTLED = ("the_key", "becomes", "keeps", "until", "at", "sent_as", "again", "unclear", "untried", "erased")
+"""The parameters of SETTLE, a list of each; the last one is the worker."""
+
+
+def _where(engine: AsyncEngine) -> dict[str, Any]:
+    """What asyncpg needs to know to connect to where the engine does."""
+    _, known = engine.dialect.create_connect_args(engine.url)
+    names = ("host", "port", "user", "password", "database", "ssl", "passfile", "direct_tls")
+    return {name: known[name] for name in names if name in known}
+
+
+class Quick:
+    """One connection past SQLAlchemy for the two statements that are run for every message: a tenth of the processor's time."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._to = _where(engine)
+        self._one_at_a_time = asyncio.Lock()
+        self._connection: Any = None
+
+    async def fetch(self, statement: str, *parameters: Any) -> list[Any]:
+        """Runs one statement as a transaction of its own. A connection that was lost is made anew the next time."""
+        async with self._one_at_a_time:
+            if self._connection is None or self._connection.is_closed():
+                import asyncpg
+
+                self._connection = await asyncpg.connect(**self._to, timeout=10, command_timeout=30, server_settings=SERVER)
+            return list(await self._connection.fetch(statement, *parameters))
+
+    async def close(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+
+
 class _Session:
     """One connection of our own outside the pool, made again whenever it is lost, until `close`."""
 
     settings: Mapping[str, str] = {}
 
     def __init__(self, engine: AsyncEngine) -> None:
-        _, known = engine.dialect.create_connect_args(engine.url)
-        names = ("host", "port", "user", "password", "database", "ssl", "passfile", "direct_tls")
-        self._where = {name: known[name] for name in names if name in known}
+        self._to = _where(engine)
         self._lost = asyncio.Event()
         self._running = asyncio.create_task(self._run())
 
@@ -101,7 +162,7 @@ class _Session:
             try:
                 self._lost.clear()
                 settings = {**SERVER, **self.settings}
-                connection = await asyncpg.connect(**self._where, timeout=10, server_settings=settings)
+                connection = await asyncpg.connect(**self._to, timeout=10, server_settings=settings)
                 connection.add_termination_listener(lambda _: self._lost.set())
                 pause = FIRST_PAUSE
                 await self.work(connection)
