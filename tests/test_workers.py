@@ -122,8 +122,7 @@ async def test_what_a_worker_had_in_hand_is_taken_over(
     go = asyncio.Event()
     thinking = server.fault("sendMessage", hold=go, times=IN_FLIGHT)
     async with process(server, postgres_url, tmp_path, "--worker") as first:
-        await _until(lambda: _held(store, IN_FLIGHT))
-        await asyncio.wait_for(thinking.reached.wait(), 30)
+        await server.wait_for(lambda: len(thinking.hits) == IN_FLIGHT, 90, "messages in flight")
         first.send_signal(how)
         had = set(await _rows(store, "SELECT key FROM outbox WHERE state = 'sending'"))
         async with process(server, postgres_url, tmp_path, "--worker") as second:
@@ -144,10 +143,6 @@ async def test_what_a_worker_had_in_hand_is_taken_over(
     assert set(times) == {person.id for person in people}
     assert sum(times.values()) - len(people) <= IN_FLIGHT
     assert await _rows(store, "SELECT DISTINCT state FROM outbox") == ["sent"]
-
-
-async def _held(store: Database, number: int) -> bool:
-    return len(await _rows(store, "SELECT key FROM outbox WHERE state = 'sending' AND payload <> ''")) >= number
 
 
 async def test_a_reply_that_was_being_graded_by_a_process_that_is_killed_is_answered_once_by_the_next(

@@ -73,7 +73,8 @@ class Outbox(Turns):
         self._unsettled: list[tuple[dict[str, Any], asyncio.Future[None]]] = []
         self._settling: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
-        self.quick = postgres.Quick(self.engine) if self.shared else None
+        # One for claims and one for what became of them, so that neither waits for the other's commit.
+        self._quick = (postgres.Quick(self.engine), postgres.Quick(self.engine)) if self.shared else ()
 
     @uncut
     async def claim_due(self, platforms: Sequence[str], now: datetime, limit: int) -> int:
@@ -129,10 +130,10 @@ class Outbox(Turns):
     @uncut
     async def claim(self, platforms: Sequence[str], now: datetime, limit: int, held: Collection[str] = ()) -> list[Owed]:
         try:
-            if self.quick is not None:
+            if self._quick:
                 async with translating():
                     given = (now, self.worker, list(platforms), limit, list(held), now + self.lease)
-                    rows: list[Any] = [SimpleNamespace(**row) for row in await self.quick.fetch(postgres.CLAIM, *given)]
+                    rows: list[Any] = [SimpleNamespace(**row) for row in await self._quick[0].fetch(postgres.CLAIM, *given)]
             else:
                 async with self.writing() as session:
                     rows = list((await self.core(session, self._claim(platforms, now, limit, held))).all())
@@ -218,9 +219,9 @@ class Outbox(Turns):
 
     @uncut
     async def _write_settled(self, rows: list[dict[str, Any]]) -> None:
-        if self.quick is not None:
+        if self._quick:
             async with translating():
-                await self.quick.fetch(postgres.SETTLE, *([row[name] for row in rows] for name in postgres.SETTLED), self.worker)
+                await self._quick[1].fetch(postgres.SETTLE, *([row[name] for row in rows] for name in postgres.SETTLED), self.worker)
             return
         async with self.writing() as session:
             await self.core(session, SETTLE, rows)
@@ -284,8 +285,8 @@ class Outbox(Turns):
         if self.shared:
             with suppress(StoreError):
                 await self._give_back()
-        if self.quick is not None:
-            await self.quick.close()
+        for quick in self._quick:
+            await quick.close()
         await super().close()
 
     @uncut

@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 ROOT = Path(__file__).parents[2]
@@ -29,40 +30,46 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from peers.postgres import PostgresServer, postgres_server  # noqa: E402
 
-from bot.database import Database  # noqa: E402
+from bot.database import Database, postgres  # noqa: E402
 
 WORKERS, BATCH = 4, 10
 Claim = Callable[[], Awaitable[list[str]]]
 
 
-async def _ours(url: str) -> Claim:
-    store = await Database.open(url)
+def _overlapped(claimed: Callable[[], Awaitable[list[Any]]], settle: Callable[[list[Any]], Awaitable[object]], key: str) -> Claim:
+    """Settles one batch while the next one is claimed, as the courier does."""
+    settling: list[asyncio.Future[object]] = []
 
     async def claim() -> list[str]:
-        claimed = await store.claim(["paper"], datetime.now(UTC), BATCH)
-        await asyncio.gather(*(store.settle(one, "sent", datetime.now(UTC), message="1") for one in claimed))
-        return [one.key for one in claimed]
+        batch = await claimed()
+        if settling:
+            await settling.pop()
+        if batch:
+            settling.append(asyncio.ensure_future(settle(batch)))
+        return [str(getattr(one, key)) for one in batch]
 
     return claim
 
 
-async def _no_skip(url: str) -> Claim:
-    """The same statement with the two words left out."""
-    from sqlalchemy import event
-
+async def _ours(url: str) -> Claim:
     store = await Database.open(url)
 
-    @event.listens_for(store.engine.sync_engine, "before_cursor_execute", retval=True)
-    def plain(connection, cursor, statement, parameters, context, many):  # type: ignore[no-untyped-def]
-        return statement.replace(" SKIP LOCKED", ""), parameters
+    async def settle(batch: list[Any]) -> None:
+        await asyncio.gather(*(store.settle(one, "sent", datetime.now(UTC), message="1") for one in batch))
+
+    return _overlapped(lambda: store.claim(["paper"], datetime.now(UTC), BATCH), settle, "key")
+
+
+async def _no_skip(url: str) -> Claim:
+    """The same statement with two words left out."""
+    postgres.CLAIM = postgres.CLAIM.replace("FOR UPDATE SKIP LOCKED", "FOR UPDATE")
+    ours, store = await _ours(url), await Database.open(url)
 
     async def claim() -> list[str]:
-        while True:
-            claimed = await store.claim(["paper"], datetime.now(UTC), BATCH)
-            await asyncio.gather(*(store.settle(one, "sent", datetime.now(UTC), message="1") for one in claimed))
-            # Rows that another worker took while this one waited fall out of its batch: none may mean that it lost the race.
-            if claimed or not (await store.count()).get("outbox ready"):
-                return [one.key for one in claimed]
+        # What another worker took while this one waited falls out of its batch: none may mean that it came too late.
+        while not (found := await ours()) and (await store.count()).get("outbox ready"):
+            pass
+        return found
 
     return claim
 
@@ -71,18 +78,17 @@ async def _pgqueuer(url: str) -> Claim:
     import asyncpg
     from pgqueuer.queries import EntrypointExecutionParameter, Queries
 
-    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
-    queries = Queries.from_asyncpg_connection(connection)
-    entrypoints = {"send": EntrypointExecutionParameter(0)}
-    manager = uuid4()
+    taking, ending = [Queries.from_asyncpg_connection(await asyncpg.connect(url.replace("+asyncpg", ""))) for _ in range(2)]
+    entrypoints: Any = {"send": EntrypointExecutionParameter(0)}
+    manager: Any = uuid4()
 
-    async def claim() -> list[str]:
-        jobs = await queries.dequeue(BATCH, entrypoints, manager, None, timedelta(seconds=30))  # type: ignore[arg-type]
-        if jobs:
-            await queries.log_jobs([(job, "successful", None) for job in jobs])
-        return [str(job.id) for job in jobs]
+    def dequeue() -> Awaitable[list[Any]]:
+        return taking.dequeue(BATCH, entrypoints, manager, None, timedelta(seconds=30))
 
-    return claim
+    def log(batch: list[Any]) -> Awaitable[object]:
+        return ending.log_jobs([(job, "successful", None) for job in batch])
+
+    return _overlapped(dequeue, log, "id")
 
 
 WAYS = {"ours": _ours, "pgqueuer": _pgqueuer, "no skip": _no_skip}
@@ -94,11 +100,11 @@ async def work(way: str, url: str) -> None:
     print("ready", flush=True)
     await asyncio.to_thread(sys.stdin.readline)
     keys: list[str] = []
-    began = time.time()
+    spent, began = time.process_time(), time.time()
     while found := await claim():
         keys += found
     ended = time.time()
-    print(began, ended, *keys, flush=True)
+    print(began, ended, time.process_time() - spent, *keys, flush=True)
     os._exit(0)
 
 
@@ -125,8 +131,10 @@ async def _fill(server: PostgresServer, url: str, way: str, rows: int) -> None:
     await server.execute("CHECKPOINT")
 
 
-def measure(server: PostgresServer, way: str, rows: int) -> float:
-    """Claims a second of one run. Raises AssertionError where one was claimed twice or lost."""
+def measure(server: PostgresServer, way: str, rows: int) -> tuple[float, float]:
+    """Claims a second of one run, and the processor's time for one in microseconds, workers and server together.
+
+    Raises AssertionError where one was claimed twice or lost."""
     name = server.made()
     url = server.url(name)
     asyncio.run(_fill(server, url, way, rows))
@@ -136,19 +144,21 @@ def measure(server: PostgresServer, way: str, rows: int) -> float:
     for worker in workers:
         assert worker.stdout is not None
         assert worker.stdout.readline() == "ready\n"
+    before = server.processor()
     for worker in workers:
         assert worker.stdin is not None
         worker.stdin.write("go\n")
         worker.stdin.flush()
     said = [worker.communicate()[0].split() for worker in workers]
-    claimed = Counter(key for one in said for key in one[2:])
+    processor = sum(float(one[2]) for one in said) + server.processor() - before
+    claimed = Counter(key for one in said for key in one[3:])
     assert len(claimed) == rows, f"{rows - len(claimed)} lost"
     assert set(claimed.values()) == {1}, "claimed twice"
     server.dropped(name)
-    shares = sorted(len(one) - 2 for one in said)
+    shares = sorted(len(one) - 3 for one in said)
     rate = rows / (max(float(one[1]) for one in said) - min(float(one[0]) for one in said))
     print(f"  {way}: {rate:,.0f} a second, none twice, shares {shares[0]} to {shares[-1]}, load {os.getloadavg()[0]:.1f}", flush=True)
-    return rate
+    return rate, processor / rows * 1e6
 
 
 def main() -> None:
@@ -162,7 +172,7 @@ def main() -> None:
         return
     ways = [way for way in WAYS if way != "pgqueuer" or importlib.util.find_spec("pgqueuer")]
     with postgres_server({"shared_buffers": "256MB"}) as server:
-        rates: dict[str, list[float]] = {way: [] for way in ways}
+        rates: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
         for _ in range(options.runs):
             for way in ways:
                 rates[way].append(measure(server, way, options.rows))
@@ -170,7 +180,9 @@ def main() -> None:
         f"\n{WORKERS} workers, batch {BATCH}, {options.rows} rows, fsync and synchronous_commit on; median of {options.runs} (best, worst)"
     )
     for way, found in rates.items():
-        print(f"  {way}: {statistics.median(found):,.0f} claims a second ({max(found):,.0f}, {min(found):,.0f})")
+        rate, (best, worst) = statistics.median(one for one, _ in found), (max(found)[0], min(found)[0])
+        processor = statistics.median(one for _, one in found)
+        print(f"  {way}: {rate:,.0f} claims a second ({best:,.0f}, {worst:,.0f}); processor {processor:.0f} us a claim")
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Python {sys.version.split()[0]}, {datetime.now(UTC):%Y-%m-%d}")
 
 

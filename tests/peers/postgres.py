@@ -105,6 +105,21 @@ class PostgresServer:
             self._process.wait(60)
             self._process = None
 
+    def processor(self) -> float:
+        """Seconds of processor that the server's processes took so far, those that ended included."""
+        assert self._process is not None
+        total = 0
+        for folder in Path("/proc").iterdir():
+            try:
+                fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+            except (OSError, IndexError):
+                continue
+            if folder.name == str(self._process.pid):
+                total += sum(int(field) for field in fields[11:15])
+            elif fields[1] == str(self._process.pid):
+                total += sum(int(field) for field in fields[11:13])
+        return total / os.sysconf("SC_CLK_TCK")
+
     def remove(self) -> None:
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self._folder, ignore_errors=True)
