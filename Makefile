@@ -3,18 +3,23 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run test bench bench-grading lint check lock
+.PHONY: run test postgres bench bench-grading lint check lock
 .DEFAULT_GOAL := run
 
 run: .venv/.run
 	@$(BIN)/coach run
 
-test: .venv/.dev
+test: .venv/.dev postgres
 	$(BIN)/pytest -q -n 2 --dist worksteal
 
-# How fast things are; docs/benchmarks.md says what was measured.
-bench: .venv/.dev
+# The tests start a PostgreSQL of their own; where it can't be had they say so and leave out what needs it.
+postgres:
+	@tests/peers/install_postgres || echo "no PostgreSQL here: what needs it is left out" >&2
+
+# What docs/benchmarks.md says of speed.
+bench: .venv/.dev postgres
 	$(BIN)/python tests/bench/discord_ack.py
+	$(BIN)/python tests/bench/postgres.py
 
 # How well the grader agrees with markers; about two minutes.
 bench-grading: .venv/.dev

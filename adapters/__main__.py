@@ -8,9 +8,10 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
     from bot.coach import Coach
     from bot.config import Settings
     from bot.content import Library, Rubric
+    from bot.database import Database
     from bot.grading import Judge
     from bot.grading.explain import Explanation
     from bot.model import Grade
-    from bot.ports import Adapter, Grader, Store
+    from bot.ports import Adapter, Grader
 
 OK, FAILED, USAGE = 0, 1, 2
 
@@ -59,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="coach", description="An interview coach for Telegram, Discord and the terminal.")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run, worker=False)
     commands = parser.add_subparsers(title="commands", metavar="")
     for name, action, text in (
         ("run", _run, "serve the platforms whose token is set; the terminal when none is (the default)"),
@@ -72,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     ):
         one = commands.add_parser(name, help=text, description=text[:1].upper() + text[1:] + ".")
         one.set_defaults(run=action)
+        if name == "run":
+            one.add_argument("--worker", action="store_true", help="send and grade beside other processes; receive nothing")
         if name == "grade":
             one.add_argument("--grader", choices=["reader", "plain"], default="reader", help="plain judges by words alone")
             one.add_argument("--explain", action="store_true", help="say of the first line alone how its score came about")
@@ -92,7 +96,7 @@ class House:
     """Everything that runs beneath the platforms."""
 
     settings: Settings
-    store: Store
+    store: Database
     coach: Coach
 
 
@@ -101,7 +105,9 @@ def _run(options: argparse.Namespace) -> int:
 
     known = settings()
     if known.telegram_token or known.discord_token:
-        return asyncio.run(_serve(known))
+        return asyncio.run(_serve(known, receiving=not options.worker))
+    if options.worker:
+        raise SettingsError("a worker serves the platforms whose token is set, and none is")
     return asyncio.run(_talk(known))
 
 
@@ -122,7 +128,7 @@ async def house(known: Settings) -> AsyncIterator[House]:
         file = sqlite_file(known.database)
         if file is not None:
             stack.enter_context(_alone(file))
-        store = await Database.open(known.database)
+        store = await Database.open(known.database, lease=timedelta(seconds=known.lease))
         stack.push_async_callback(store.close)
         coach = Coach(store, library, _graders(known, library, stack))
         stack.push_async_callback(coach.close)
@@ -215,40 +221,56 @@ async def _talk(known: Settings) -> int:
 
 
 @asynccontextmanager
-async def serving(home: House, adapters: Sequence[Adapter]) -> AsyncIterator[None]:
-    """The courier and the clock, for as long as the platforms run."""
+async def serving(home: House, adapters: Sequence[Adapter], inboxes: Sequence[Callable[[], Awaitable[None]]] = ()) -> AsyncIterator[None]:
+    """The courier, the clock and what other processes need, for as long as the platforms run.
+
+    inboxes: what begins the updates that nobody is at work on."""
     from bot.clock import Clock
     from bot.deliveries import Courier
+    from bot.sharing import Sharing
 
+    async def pick_up() -> None:
+        for inbox in inboxes:
+            await inbox()
+
+    platforms = [adapter.platform for adapter in adapters]
     courier = Courier(home.store, home.coach, {adapter.platform: adapter for adapter in adapters})
     home.coach.on_owed = courier.wake
-    clock = Clock(home.coach, home.store, [adapter.platform for adapter in adapters])
-    sending = asyncio.create_task(courier.run())
+    clock = Clock(home.coach, home.store, platforms)
+    sharing = Sharing(home.store, home.coach, courier, platforms, pick_up)
+    running = [asyncio.create_task(courier.run()), asyncio.create_task(sharing.run())]
     clock.start()
     try:
         yield
     finally:
         await clock.stop()
         await courier.stop()
+        await sharing.stop()
         with suppress(asyncio.CancelledError):
-            await sending
+            await asyncio.gather(*running)
 
 
-async def _serve(known: Settings) -> int:
+async def _serve(known: Settings, *, receiving: bool = True) -> int:
     """Serves every platform that has a token until SIGTERM or SIGINT; one that fails leaves the others running."""
     from adapters.web import serve_web
     from bot.database import sqlite_file
     from bot.logs import configure
 
+    if not receiving and sqlite_file(known.database) is not None:
+        raise SettingsError("a worker shares its database with other processes: set COACH_DATABASE to a PostgreSQL URL")
     configure(known.log, json=known.log_json if known.log_json is not None else not sys.stderr.isatty())
     sys.setswitchinterval(SWITCH)
-    async with house(known) as home:
-        platforms = list(_platforms(known, home.coach))
+    async with house(known) as home, AsyncExitStack() as places:
+        platforms = list(_platforms(known, home.coach, receiving=receiving))
         where = sqlite_file(known.database) or "the configured database"
         names = " and ".join(platform.platform.capitalize() for platform in platforms)
-        print(f"The coach serves {names}; its data is in {where}. Ctrl-C or SIGTERM stops it.", flush=True)
+        how = "The coach serves" if receiving else "This worker sends for"
+        print(f"{how} {names}; its data is in {where}. Ctrl-C or SIGTERM stops it.", flush=True)
         stopping = asyncio.Event()
-        async with serving(home, platforms), serve_web(known.port, [route for one in platforms for route in one.routes()]):
+        routes = [route for one in platforms for route in one.routes()]
+        async with serving(home, platforms, [one.pick_up for one in platforms]), serve_web(known.port, routes):
+            for platform in platforms if receiving else ():
+                await places.enter_async_context(home.store.place(platform.place, platform.turn))
             with _signals(stopping):
                 running = [asyncio.create_task(_supervise(platform)) for platform in platforms]
                 stopped = asyncio.create_task(stopping.wait())
@@ -261,19 +283,23 @@ async def _serve(known: Settings) -> int:
     return OK if any(results) else FAILED
 
 
-def _platforms(known: Settings, coach: Coach) -> Iterator[Telegram | Discord]:
+def _platforms(known: Settings, coach: Coach, *, receiving: bool) -> Iterator[Telegram | Discord]:
     if known.telegram_token:
         from adapters.telegram import Telegram
 
         secret = known.telegram_webhook_secret
         yield Telegram(
             coach, known.telegram_token.get_secret_value(), api=known.telegram_api, webhook_url=known.telegram_webhook_url,
-            webhook_secret=secret.get_secret_value() if secret else "",
+            webhook_secret=secret.get_secret_value() if secret else "", receiving=receiving,
+            turn=asyncio.Event(),
         )  # fmt: skip
     if known.discord_token:
         from adapters.discord import Discord
 
-        yield Discord(coach, known.discord_token.get_secret_value(), api=known.discord_api, cache=known.cache)
+        yield Discord(
+            coach, known.discord_token.get_secret_value(), api=known.discord_api, cache=known.cache, receiving=receiving,
+            turn=asyncio.Event(),
+        )  # fmt: skip
 
 
 async def _supervise(platform: Telegram | Discord) -> bool:

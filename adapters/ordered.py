@@ -33,3 +33,10 @@ class Ordered:
         """Returns when all work given so far is done, or after `timeout` seconds."""
         if self._last:
             await asyncio.wait(set(self._last.values()), timeout=timeout)
+
+
+def set_event() -> asyncio.Event:
+    """An event that is set."""
+    event = asyncio.Event()
+    event.set()
+    return event

@@ -26,9 +26,9 @@ from telegram.error import BadRequest, ChatMigrated, Conflict, Forbidden, Invali
 from telegram.ext import Application, ContextTypes, TypeHandler, filters
 from telegram.request import HTTPXRequest
 
-from adapters.ordered import Ordered
+from adapters.ordered import Ordered, set_event
 from bot import COMMANDS, Address, Choice, Coach, Message, Pace, Reply, Span, Style, pages
-from bot.errors import AddressGone, SendLater, SendRefused, SendUnclear, SettingsError, StoreError
+from bot.errors import AddressGone, SendLater, SendRefused, SendUnclear, SettingsError, StoreError, StoreRefused
 
 PLATFORM = "telegram"
 PAGE = 4096
@@ -54,7 +54,11 @@ _OTHER = {
 
 
 class Telegram:
-    """`bot.ports.Adapter` for one Telegram bot. `start`, then `run` until `stop`."""
+    """`bot.ports.Adapter` for one Telegram bot. `start`, then `run` until `stop`.
+
+    receiving: False for a process that only sends and handles what others received. turn: set while this process is the one
+    that polls; Telegram serves one poller a token.
+    """
 
     platform = PLATFORM
 
@@ -68,6 +72,8 @@ class Telegram:
         webhook_secret: str = "",
         pace: Pace | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        receiving: bool = True,
+        turn: asyncio.Event | None = None,
     ) -> None:
         if not re.fullmatch(r"[^\s/?#]+", token):
             raise SettingsError("COACH_TELEGRAM_TOKEN is not a token: it has no spaces, line ends or slashes")
@@ -76,6 +82,8 @@ class Telegram:
         self._now = now
         self._digest = hashlib.sha256(token.encode()).hexdigest()
         self._webhook_url = webhook_url
+        self._receiving = receiving
+        self.turn = turn or set_event()
         self._secret = webhook_secret or self._digest[32:]
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", self._secret):
             raise SettingsError("COACH_TELEGRAM_WEBHOOK_SECRET holds 1 to 256 letters, digits, _ and -")
@@ -110,16 +118,24 @@ class Telegram:
         if not await self._insist(self._application.initialize):
             return
         await self._application.start()
-        await self._introduce()
+        if self._receiving:
+            await self._introduce()
         if self._stopping.is_set():
             return
         self._ready = True
-        for key, raw in await self._coach.waiting(PLATFORM):
+        await self.pick_up()
+
+    async def pick_up(self) -> None:
+        """Begins the turns of updates that were taken, here or elsewhere, and that nobody is at work on."""
+        for key, raw in await self._coach.waiting(PLATFORM) if self._ready else ():
             self._submit(key, json.loads(raw))
 
     async def run(self) -> None:
         """Receives updates until `stop`."""
-        if self._webhook_url:
+        if not self._receiving:
+            self.connected = True
+            await self._stopping.wait()
+        elif self._webhook_url:
             self.connected = await self._set_webhook()
             await self._stopping.wait()
         else:
@@ -179,6 +195,8 @@ class Telegram:
         offset: int | None = None
         pause = FIRST_PAUSE
         while not self._stopping.is_set():
+            if not await self._unless_stopped(asyncio.ensure_future(self.turn.wait())):
+                return
             try:
                 asking = asyncio.ensure_future(self._bot.get_updates(offset=offset, timeout=POLL, allowed_updates=WANTED))
                 if not await self._unless_stopped(asking):
@@ -217,12 +235,17 @@ class Telegram:
         return await self._insist(lambda: self._bot.set_webhook(url, secret_token=self._secret, allowed_updates=WANTED, max_connections=40))
 
     @property
+    def place(self) -> str:
+        """The name of the place that only one of several processes may have."""
+        return f"{PLATFORM} {self._digest[:16]}"
+
+    @property
     def webhook_path(self) -> str:
         return self._digest[:32]
 
     def routes(self) -> list[web.RouteDef]:
         """What the web server of this process answers for Telegram; nothing when polling."""
-        return [web.post(f"/telegram/{self.webhook_path}", self._on_webhook)] if self._webhook_url else []
+        return [web.post(f"/telegram/{self.webhook_path}", self._on_webhook)] if self._webhook_url and self._receiving else []
 
     async def _on_webhook(self, request: web.Request) -> web.Response:
         given = request.headers.get("X-Telegram-Bot-Api-Secret-Token", "")
@@ -243,9 +266,12 @@ class Telegram:
     async def _take(self, updates: Sequence[dict[str, Any]]) -> None:
         """Commits updates to the inbox, then begins their turns; before the start and after the stop they wait there."""
         kept = {str(raw["update_id"]): raw for raw in updates}
-        fresh = await self._coach.take(PLATFORM, [(key, json.dumps(raw)) for key, raw in kept.items()])
-        for key in fresh if self._ready else ():
-            self._submit(key, kept[key])
+        whose = {key: _person(raw) for key, raw in kept.items()}
+        for key in await self._coach.take(PLATFORM, [(key, json.dumps(raw)) for key, raw in kept.items()], whose):
+            if self._ready:
+                self._submit(key, kept[key])
+            else:
+                self._coach.leave(PLATFORM, key)
 
     def _submit(self, key: str, raw: dict[str, Any]) -> None:
         try:
@@ -275,9 +301,14 @@ class Telegram:
                     async with self._typing(message):
                         await self._coach.handle(message)
                     return
+                except StoreRefused:
+                    if attempt == 4:
+                        raise
+                    await self._wait(0.2 * 2**attempt)
                 except StoreError as error:
                     log.warning("turn not kept", update=key, reason=str(error))
                     await self._wait(0.2 * 2**attempt)
+            self._coach.leave(PLATFORM, key)
         except Exception as error:
             log.exception("turn failed", update=key, kind=type(error).__name__, exc_info=False)
             with suppress(StoreError):
@@ -447,6 +478,16 @@ def keyboard(choices: Sequence[Sequence[Choice]]) -> InlineKeyboardMarkup | None
 def _refused() -> SettingsError:
     # Never "from" the library's error, which has the token in it.
     return SettingsError("Telegram refuses COACH_TELEGRAM_TOKEN: ask @BotFather for the right one")
+
+
+def _person(raw: dict[str, Any]) -> str:
+    """The id of who is behind an update, as it came."""
+    for name in WANTED:
+        part = raw.get(name)
+        sender = part.get("from") if isinstance(part, dict) else None
+        if isinstance(sender, dict) and "id" in sender:
+            return str(sender["id"])
+    return ""
 
 
 def _seconds(error: RetryAfter) -> float:

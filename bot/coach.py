@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -31,12 +31,19 @@ from bot.desks.resting import Resting
 from bot.desks.rounds import Quizzing
 from bot.desks.settings import DEFAULT_MINUTE, LONE, Settings
 from bot.desks.standing import Standing
+from bot.errors import StoreStale
 from bot.messages import Address, Choice, Message, Reply
 from bot.model import Changes, Learner, Memory
 from bot.outbox import Lane, Owed
 from bot.ports import Grader, Store, Venue
 
 Meaning = commands.Called | commands.Unknown | commands.Plain
+
+MOST_STALE = 5
+"""Times that a turn is read again because another process wrote to the same learner meanwhile."""
+
+MOST_AT_WORK = 64
+"""Updates that one of several processes takes on; more wait in the inbox for whoever has room."""
 
 log = structlog.get_logger("coach")
 
@@ -83,6 +90,8 @@ class Coach:
         self._now = now
         self._new_id = new_id
         self.on_owed = on_owed
+        self.at_work: set[tuple[str, str]] = set()
+        """The updates, by platform and key, that this process is at work on."""
         self.venues: dict[str, Venue] = {}
         """What each platform knows of its servers; a platform that has servers adds itself."""
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -111,45 +120,75 @@ class Coach:
         """
         meaning = commands.understand(commands.clean(message.text))
         async with self._alone(lambda: self._concerned(message.address, meaning)):
-            if await self._store.done(message.address.platform, message.key):
+            if not await self._store.ours(message.address.platform, message.key):
+                self.leave(message.address.platform, message.key)
                 return ()
-            memory = await self._store.recall(message.address)
-            now = max(self._now(), message.at)
-            outcome = await self._decide(message, meaning, memory, now)
-            learner = outcome.learner
-            who = learner.id if learner else memory.learner.id if memory.learner else ""
-            owed = [
-                Owed(f"reply:{message.address.platform}:{message.key}:{number}", message.address, Lane.REPLY, "reply", reply, who)
-                for number, reply in enumerate(outcome.replies)
-            ]
-            owed += outcome.owed
-            changes = Changes(learner, outcome.asked, outcome.attempt, outcome.practised, outcome.also)
-            recorded = await self._store.record(message.key, message.address, changes, owed, now)
+            for again in range(MOST_STALE):
+                try:
+                    outcome, owed, recorded = await self._turn(message, meaning)
+                    break
+                except StoreStale:
+                    if again == MOST_STALE - 1:
+                        raise
+        self.leave(message.address.platform, message.key)
         if not recorded:
             return ()
         if owed:
             self.on_owed()
         return outcome.replies
 
+    async def _turn(self, message: Message, meaning: Meaning) -> tuple[Outcome, list[Owed], bool]:
+        """Reads, decides and writes; says whether it was written."""
+        memory = await self._store.recall(message.address)
+        now = max(self._now(), message.at)
+        outcome = await self._decide(message, meaning, memory, now)
+        learner = outcome.learner
+        who = learner.id if learner else memory.learner.id if memory.learner else ""
+        owed = [
+            Owed(f"reply:{message.address.platform}:{message.key}:{number}", message.address, Lane.REPLY, "reply", reply, who)
+            for number, reply in enumerate(outcome.replies)
+        ]
+        owed += outcome.owed
+        changes = Changes(learner, outcome.asked, outcome.attempt, outcome.practised, outcome.also, memory.seen)
+        return outcome, owed, await self._store.record(message.key, message.address, changes, owed, now)
+
     # ------------------------------------------------------------------------------------------ the inbox
 
-    async def take(self, platform: str, updates: Sequence[tuple[str, str]]) -> list[str]:
+    async def take(self, platform: str, updates: Sequence[tuple[str, str]], whose: Mapping[str, str] | None = None) -> list[str]:
         """Keeps raw updates, as (key, text) pairs, until the message with that key is handled; returns the keys that are new.
 
-        An adapter calls it before it tells its platform that the updates arrived."""
-        return await self._store.take(platform, updates, self._now())
+        An adapter calls it before it tells its platform that the updates arrived. whose: the person behind each key; one
+        person's updates are handled in order, whichever process does so."""
+        fresh = await self._store.take(platform, updates, self._now(), whose, self._room)
+        self.at_work.update((platform, key) for key in fresh)
+        return fresh
 
     async def waiting(self, platform: str) -> list[tuple[str, str]]:
-        """What an earlier run took and did not finish, oldest first."""
-        return await self._store.waiting(platform)
+        """What was taken and is in nobody's hands, oldest first; whoever asked handles it now."""
+        if self._room <= 0:
+            return []
+        found = [one for one in await self._store.pick_up(platform, self._now(), self._room) if (platform, one[0]) not in self.at_work]
+        self.at_work.update((platform, key) for key, _ in found)
+        return found
+
+    def leave(self, platform: str, key: str) -> None:
+        """Nobody here is at work on this update any more. If it is not done, it is picked up again, here or elsewhere."""
+        self.at_work.discard((platform, key))
+
+    @property
+    def _room(self) -> int:
+        # A process alone has nobody to leave anything to.
+        return max(0, MOST_AT_WORK - len(self.at_work)) if self._store.shared else 1 << 30
 
     async def drop(self, platform: str, key: str) -> None:
         """An update that needs no answer is done."""
+        self.leave(platform, key)
         await self._store.drop(platform, key)
 
     async def apologise(self, address: Address, key: str) -> None:
         """Marks a message done that could not be handled, and tells its sender so."""
         owed = [Owed(f"sorry:{address.platform}:{key}", address, Lane.REPLY, "reply", phrases.failed())] if address.chat else []
+        self.leave(address.platform, key)
         await self._store.record(key, address, Changes(), owed, self._now())
         self.on_owed()
 
@@ -240,12 +279,18 @@ class Coach:
     async def compose(self, owed: Owed) -> Reply | None:
         """Words a delivery that is about to be sent; None where it is no longer wanted (paused, or its day is over)."""
         async with self._alone(lambda: self._concerned(owed.address)):
-            # Since it was owed its learner may have been linked with another one, or parted.
-            memory = await self._store.recall_learner(await self._store.whose(owed.address) or owed.learner)
-            now = self._now()
-            reply, changes = await self._composers[owed.kind](owed, memory, now)
-            wanted = await self._store.composed(owed, reply, changes, now)
-        return reply if wanted else None
+            for again in range(MOST_STALE):
+                # Since it was owed its learner may have been linked with another one, or parted.
+                memory = await self._store.recall_learner(await self._store.whose(owed.address) or owed.learner)
+                now = self._now()
+                reply, changes = await self._composers[owed.kind](owed, memory, now)
+                try:
+                    kept = await self._store.composed(owed, reply, replace(changes, seen=memory.seen), now)
+                    return reply if kept else None
+                except StoreStale:
+                    if again == MOST_STALE - 1:
+                        raise
+        return None
 
     async def undelivered(self, owed: Owed, *, allowed: bool = True) -> None:
         """A delivery was given up; allowed: False where the coach may not post there."""

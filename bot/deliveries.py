@@ -67,6 +67,16 @@ class Courier:
         self._chats: OrderedDict[tuple[str, str], Bucket] = OrderedDict()
         self._quiet_until: dict[str, float] = {}
 
+    @property
+    def sending(self) -> list[str]:
+        """The keys of the messages that this process has in hand."""
+        return list(self._running)
+
+    def share(self, processes: int) -> None:
+        """So many processes send with the same tokens: each takes its part of what a platform allows in all."""
+        for platform, adapter in self._adapters.items():
+            self._platform[platform].rate = adapter.pace.per_second / max(1, processes)
+
     def wake(self) -> None:
         """Something new may be there."""
         self._idle.clear()
@@ -160,6 +170,9 @@ class Courier:
             await self._later(owed, SendLater("a fault of our own"))
             return
         if reply is None:
+            return
+        if owed.until is not None and owed.until <= self._now() and not await self._store.holds(owed, self._now()):
+            log.info("message is in other hands", key=owed.key)
             return
         try:
             message = await adapter.send(owed.address, reply, owed.key)

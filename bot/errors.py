@@ -5,6 +5,8 @@ CoachError
  ├── SettingsError       a setting that can't be used
  ├── StoreError          the database can't be read or written
  │    ├── StoreBusy      somebody else holds it; trying again may help
+ │    ├── StoreRefused   it takes this for wrong: trying again won't help
+ │    ├── StoreStale     what was read is no longer so: somebody else wrote meanwhile
  │    └── StoreTooNew    it was written by a later version of the coach
  └── SendError           a platform did not take a message
       ├── SendLater      not now: a flood limit or a passing fault
@@ -39,6 +41,14 @@ class StoreError(CoachError):
 
 class StoreBusy(StoreError):
     """Somebody else holds the database; trying again may help."""
+
+
+class StoreRefused(StoreError):
+    """The database took a row for wrong, and wrote nothing of what came with it."""
+
+
+class StoreStale(StoreError):
+    """Another turn of the same learner was written since this one was read. Nothing was written; read again."""
 
 
 class StoreTooNew(StoreError):

@@ -191,6 +191,13 @@ class Memory:
     past: tuple[Past, ...] = ()
     asked_lately: tuple[tuple[str, datetime], ...] = ()
     practised: tuple[Practised, ...] = ()
+    turn: int = 0
+    """How many turns of the learner had been written when this was read."""
+
+    @property
+    def seen(self) -> tuple[str, int] | None:
+        """What `Changes.seen` says of this memory."""
+        return (self.learner.id, self.turn) if self.learner is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +220,8 @@ class Changes:
     practised: Practised | None = None
     also: tuple[object, ...] = ()
     """Anything else that a table keeps (see `bot.database.rows.row_of`); written over what has the same key."""
+    seen: tuple[str, int] | None = None
+    """The learner's id and the number of turns that this one builds on: written only where no other came in between."""
 
 
 class Ruling(StrEnum):

@@ -24,7 +24,7 @@ class Owed:
     key: unique for ever; the same message can't be owed twice.
     kind: "reply", or what the coach sends on its own ("daily", "round", "reveal"). reply: None while it still has to be composed.
     about: what composing needs (a local day, an attempt's id). tries: how often sending was begun.
-    unsure: True where an earlier try may have arrived.
+    unsure: True where an earlier try may have arrived. until: how long it is surely in the hands of who claimed it.
     """
 
     key: str
@@ -37,6 +37,7 @@ class Owed:
     due_at: datetime | None = None
     tries: int = 0
     unsure: bool = False
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

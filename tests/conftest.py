@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library warns without it, and warnings are errors here
 
 import pytest
+from peers.postgres import Missing, PostgresServer, postgres_server
 
 from bot.content import Library, default_folder, load
+from bot.database import Database
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +26,37 @@ def library() -> Library:
 def database(tmp_path: Path) -> Path:
     """A file for a database."""
     return tmp_path / "coach.db"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of this test process's own, with the coach's schema in the database `empty`."""
+    try:
+        with postgres_server() as running:
+            asyncio.run(_prepared(running))
+            yield running
+    except Missing as missing:
+        if os.environ.get("CI"):
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
+
+
+async def _prepared(server: PostgresServer) -> None:
+    await server.execute("CREATE DATABASE empty")
+    await (await Database.open(server.url("empty"))).close()
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """A fresh database on PostgreSQL."""
+    name = postgres.made("empty")
+    yield postgres.url(name)
+    postgres.dropped(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    """A fresh database of each kind that the coach can keep its memory in."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    return f"sqlite:///{request.getfixturevalue('database')}"

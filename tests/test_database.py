@@ -1,4 +1,4 @@
-"""What the coach remembers: on real SQLite, with everything that can go wrong between two writers."""
+"""What the coach remembers: on real SQLite and real PostgreSQL, with everything that can go wrong between two writers."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from peers.postgres import PostgresServer
 from sqlalchemy import create_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
 from bot import migrations
 from bot.database import KEEP_DONE, LEASE, Database
+from bot.database.connection import _engine
 from bot.errors import StoreBusy, StoreError, StoreTooNew
 from bot.messages import Address, say
 from bot.model import Asked, Attempt, Changes, Fate, Finding, Grade, Learner, Mistaken, Occasion, Practised, Verdict
-from bot.outbox import Lane, Owed
+from bot.outbox import Lane, Owed, freeze
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 ANN = Address("paper", "ann", "ann")
@@ -42,16 +45,16 @@ def _owed(key: str, address: Address = ANN, *, lane: Lane = Lane.REPLY) -> Owed:
 
 
 @pytest.fixture
-async def store(database: Path) -> AsyncIterator[Database]:
-    opened = await Database.open(f"sqlite:///{database}")
+async def store(url: str) -> AsyncIterator[Database]:
+    opened = await Database.open(url)
     yield opened
     await opened.close()
 
 
-def _count(file: Path) -> dict[str, int]:
-    with sqlite3.connect(file) as connection:
-        names = ("learner", "address", "asked", "attempt", "practised", "inbox", "outbox")
-        return {name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names}
+async def _count(store: Database) -> dict[str, int]:
+    names = ("learner", "address", "asked", "attempt", "practised", "inbox", "outbox")
+    async with store.engine.connect() as connection:
+        return {name: (await connection.exec_driver_sql(f"SELECT count(*) FROM {name}")).scalar_one() for name in names}
 
 
 # ---------------------------------------------------------------------------------------------- one turn, one transaction
@@ -82,16 +85,16 @@ async def test_one_learner_sees_nothing_of_another(store: Database) -> None:
     assert (await store.recall(Address("other", "ann", "ann"))).learner is None
 
 
-async def test_a_turn_that_fails_in_the_middle_leaves_nothing(store: Database, database: Path) -> None:
+async def test_a_turn_that_fails_in_the_middle_leaves_nothing(store: Database) -> None:
     """Its attempt refers to a question that was never asked: everything else of the turn is gone too."""
     with pytest.raises(StoreError, match="refused a row"):
         await store.record("m1", ANN, replace(TURN, asked=()), [_owed("r1")], NOW)
 
-    assert set(_count(database).values()) == {0}
+    assert set((await _count(store)).values()) == {0}
     assert await store.record("m1", ANN, TURN, [_owed("r1")], NOW)
 
 
-async def test_two_answers_under_one_key_are_refused_whole(store: Database, database: Path) -> None:
+async def test_two_answers_under_one_key_are_refused_whole(store: Database) -> None:
     await store.record("m1", ANN, Changes(LEARNER), [_owed("r1")], NOW)
 
     with pytest.raises(StoreError, match="refused a row"):
@@ -101,17 +104,17 @@ async def test_two_answers_under_one_key_are_refused_whole(store: Database, data
     assert not await store.done("paper", "m2")
 
 
-async def test_the_same_message_twice_is_recorded_once(store: Database, database: Path) -> None:
+async def test_the_same_message_twice_is_recorded_once(store: Database) -> None:
     assert await store.record("m1", ANN, TURN, [_owed("r1")], NOW)
     assert not await store.record("m1", ANN, Changes(replace(LEARNER, level=1)), [_owed("r2")], NOW)
 
-    assert _count(database) == {"learner": 1, "address": 1, "asked": 1, "attempt": 1, "practised": 1, "inbox": 1, "outbox": 1}
+    assert (await _count(store)) == {"learner": 1, "address": 1, "asked": 1, "attempt": 1, "practised": 1, "inbox": 1, "outbox": 1}
     assert (await store.recall(ANN)).learner == LEARNER
     assert await store.done("paper", "m1")
     assert not await store.done("other", "m1")
 
 
-async def test_many_tasks_write_at_once_and_each_key_counts_once(store: Database, database: Path) -> None:
+async def test_many_tasks_write_at_once_and_each_key_counts_once(store: Database) -> None:
     async def turn(number: int) -> bool:
         person = Address("paper", f"p{number % 10}", f"p{number % 10}")
         learner = replace(LEARNER, id=f"l{number % 10}", home=person)
@@ -120,14 +123,14 @@ async def test_many_tasks_write_at_once_and_each_key_counts_once(store: Database
     recorded = await asyncio.gather(*(turn(number) for number in range(80)))
 
     assert sum(recorded) == 40
-    assert _count(database)["inbox"] == _count(database)["outbox"] == 40
-    assert _count(database)["learner"] == 10
+    assert (await _count(store))["inbox"] == (await _count(store))["outbox"] == 40
+    assert (await _count(store))["learner"] == 10
 
 
-async def test_a_caller_that_is_cancelled_leaves_a_whole_transaction_and_a_store_that_closes(database: Path) -> None:
+async def test_a_caller_that_is_cancelled_leaves_a_whole_transaction_and_a_store_that_closes(url: str) -> None:
     """However soon it is cancelled, what it wrote is all there or not at all, and closing does not hang."""
     for number in range(25):
-        store = await Database.open(f"sqlite:///{database}")
+        store = await Database.open(url)
         turn = asyncio.create_task(store.record(f"m{number}", ANN, Changes(LEARNER), [_owed(f"r{number}")], NOW))
         await asyncio.sleep(number * 0.0004)
         turn.cancel()
@@ -135,7 +138,10 @@ async def test_a_caller_that_is_cancelled_leaves_a_whole_transaction_and_a_store
         async with asyncio.timeout(10):
             await store.close()
 
-    assert _count(database)["inbox"] == _count(database)["outbox"]
+    store = await Database.open(url)
+    counted = await _count(store)
+    await store.close()
+    assert counted["inbox"] == counted["outbox"]
 
 
 # ---------------------------------------------------------------------------------------------- the inbox
@@ -157,26 +163,26 @@ async def test_updates_are_kept_until_they_are_done(store: Database) -> None:
     assert await store.waiting("other") == [("1", "uno")]
 
 
-async def test_what_was_in_an_update_is_forgotten_when_it_is_done(store: Database, database: Path) -> None:
+async def test_what_was_in_an_update_is_forgotten_when_it_is_done(store: Database) -> None:
     await store.take("paper", [("1", "my private words"), ("2", "more of them")], NOW)
     await store.record("1", ANN, Changes(LEARNER), [], NOW)
     await store.drop("paper", "2")
 
-    with sqlite3.connect(database) as connection:
-        assert connection.execute("SELECT raw FROM inbox").fetchall() == [("",), ("",)]
+    async with store.engine.connect() as connection:
+        assert (await connection.exec_driver_sql("SELECT raw FROM inbox")).all() == [("",), ("",)]
 
 
-async def test_tidying_forgets_what_nobody_asks_about_and_keeps_what_waits(store: Database, database: Path) -> None:
+async def test_tidying_forgets_what_nobody_asks_about_and_keeps_what_waits(store: Database) -> None:
     await store.take("paper", [("1", "one"), ("2", "two")], NOW)
     await store.record("1", ANN, TURN, [_owed("r1"), _owed("r2")], NOW)
     (owed,) = await store.claim(["paper"], NOW, 1)
     await store.settle(owed, "sent", NOW, message="77")
 
     await store.tidy(NOW + KEEP_DONE - timedelta(hours=1))
-    assert _count(database)["outbox"] == _count(database)["inbox"] == 2
+    assert (await _count(store))["outbox"] == (await _count(store))["inbox"] == 2
     await store.tidy(NOW + KEEP_DONE + timedelta(hours=1))
-    assert _count(database)["outbox"] == _count(database)["inbox"] == 1
-    assert _count(database)["attempt"] == 1
+    assert (await _count(store))["outbox"] == (await _count(store))["inbox"] == 1
+    assert (await _count(store))["attempt"] == 1
 
 
 # ---------------------------------------------------------------------------------------------- the outbox
@@ -227,7 +233,7 @@ async def test_a_group_that_threw_the_coach_out_does_not_end_a_learners_daily_qu
     assert (await store.recall_learner("l1")).learner == replace(LEARNER, reachable=False)
 
 
-async def test_a_daily_question_is_owed_once_a_local_day(store: Database, database: Path) -> None:
+async def test_a_daily_question_is_owed_once_a_local_day(store: Database) -> None:
     due = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
     await store.record("m1", ANN, Changes(replace(LEARNER, next_due_at=due)), [], NOW)
 
@@ -242,17 +248,19 @@ async def test_a_daily_question_is_owed_once_a_local_day(store: Database, databa
     # Somebody moves the time back by hand: the day's key is there already.
     await store.record("m2", ANN, Changes(replace(memory.learner, next_due_at=due)), [], NOW)
     assert await store.claim_due(["paper"], due + timedelta(minutes=1), 50) == 1
-    assert _count(database)["outbox"] == 1
+    assert (await _count(store))["outbox"] == 1
 
 
 # ---------------------------------------------------------------------------------------------- the database itself
 
 
-async def test_what_is_written_survives_a_power_cut(store: Database) -> None:
+async def test_what_is_written_survives_a_power_cut(database: Path) -> None:
     """Every connection writes ahead, waits for the disk, and checks what refers to what."""
+    store = await Database.open(f"sqlite:///{database}")
     async with store.engine.connect() as connection:
         found = {name: (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar() for name in
                  ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")}  # fmt: skip
+    await store.close()
 
     assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000}
 
@@ -314,6 +322,80 @@ async def test_the_migrations_lead_to_exactly_the_schema_that_the_code_uses(tmp_
     assert _schema(tmp_path / "made.db") == _schema(tmp_path / "migrated.db")
 
 
+async def test_the_migrations_lead_to_the_same_schema_on_postgresql(postgres: PostgresServer, postgres_url: str) -> None:
+    """Column by column and index by index, what the history makes is what the models make."""
+    async with postgres.database() as migrated:
+        engine = create_async_engine(migrated)
+        async with engine.begin() as connection:
+            await connection.run_sync(lambda sync: command.upgrade(migrations._config(sync), "head"))
+        await engine.dispose()
+        schemas = [await _postgres_schema(postgres, url.rsplit("/", 1)[1]) for url in (postgres_url, migrated)]
+
+    assert schemas[0] == schemas[1]
+    assert len(schemas[0]) > 50
+
+
+async def _postgres_schema(postgres: PostgresServer, name: str) -> list[tuple[object, ...]]:
+    columns = "SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns"
+    indexes = "SELECT tablename, indexname, indexdef, '', '' FROM pg_indexes"
+    found = await postgres.execute(f"{columns} WHERE table_schema = 'public'", database=name)
+    found += await postgres.execute(f"{indexes} WHERE schemaname = 'public' AND tablename <> 'alembic_version'", database=name)
+    return sorted(tuple(str(part) for part in row) for row in found)
+
+
+async def test_a_database_of_the_first_version_keeps_its_rows(url: str) -> None:
+    """What waited still waits; what was being sent is sent again, as something that may have arrived."""
+    engine = _engine(url)
+    async with engine.begin() as connection:
+        await connection.run_sync(SQLModel.metadata.drop_all)
+        await connection.exec_driver_sql("DROP TABLE IF EXISTS alembic_version")
+        await connection.run_sync(lambda sync: command.upgrade(migrations._config(sync), "0001"))
+        at = "'2026-11-23 12:00:00'"
+        await connection.exec_driver_sql(
+            f"INSERT INTO learner (id, joined_at, home_platform, home_user, home_chat, zone, tracks, level, expecting, reachable) "
+            f"VALUES ('l1', {at}, 'paper', 'ann', 'ann', 'UTC', '', 3, '', true)"
+        )
+        await connection.exec_driver_sql("INSERT INTO address VALUES ('paper', 'ann', 'ann', 'l1')")
+        await connection.exec_driver_sql(f"INSERT INTO inbox (platform, key, raw, taken_at) VALUES ('paper', '7', 'seven', {at})")
+        for key, chat, state in (("r1", "ann", "sending"), ("r2", "bob", "ready")):
+            await connection.exec_driver_sql(
+                'INSERT INTO outbox (key, platform, "user", chat, learner, lane, kind, about, payload, state, due_at, not_before, tries, '
+                f"unsure, message) VALUES ('{key}', 'paper', '{chat}', '{chat}', 'l1', '0-reply', 'reply', '', "
+                f"'{freeze(say('hello'))}', '{state}', {at}, {at}, 1, false, '')"
+            )
+    await engine.dispose()
+
+    store = await Database.open(url)
+    found = await store.claim(["paper"], NOW, 10)
+    assert [(one.key, one.unsure, one.reply) for one in found] == [("r1", True, say("hello")), ("r2", False, say("hello"))]
+    assert await store.pick_up("paper", NOW, 10) == [("7", "seven")]
+    assert (await store.recall(ANN)).turn == 0
+    await store.close()
+
+
+async def test_processes_that_start_together_make_the_schema_once(postgres: PostgresServer) -> None:
+    async with postgres.database() as url:
+        stores = await asyncio.gather(*(Database.open(url) for _ in range(4)))
+        counted = await _count(stores[0])
+        await asyncio.gather(*(store.close() for store in stores))
+
+    assert set(counted.values()) == {0}
+
+
+async def test_a_machine_whose_clock_is_wrong_is_told_so(postgres_url: str) -> None:
+    """Leases compare machines' clocks: one that is an hour off would take everything from everybody."""
+    for off in (timedelta(hours=1), -timedelta(seconds=20)):
+        with pytest.raises(StoreError, match=r"clock is .* s off the database's"):
+            await Database.open(postgres_url, now=lambda off=off: datetime.now(UTC) + off)
+    await (await Database.open(postgres_url, now=lambda: datetime.now(UTC) + timedelta(seconds=2))).close()
+
+
+async def test_a_database_url_as_providers_give_it_can_be_used(postgres_url: str) -> None:
+    store = await Database.open(postgres_url.replace("postgresql+asyncpg", "postgres") + "?sslmode=disable")
+    assert await store.count() == {"learners": 0, "attempts": 0, "inbox": 0}
+    await store.close()
+
+
 async def test_a_database_that_holds_something_else_keeps_it(database: Path) -> None:
     """Then the migrations make what is missing."""
     with sqlite3.connect(database) as connection:
@@ -323,22 +405,21 @@ async def test_a_database_that_holds_something_else_keeps_it(database: Path) -> 
     assert {"shopping", "learner", "alembic_version"} <= set(_schema(database))
 
 
-async def test_opening_again_changes_nothing(store: Database, database: Path) -> None:
+async def test_opening_again_changes_nothing(store: Database, url: str) -> None:
     await store.record("m1", ANN, TURN, [_owed("r1")], NOW)
     await store.close()
 
-    again = await Database.open(f"sqlite:///{database}")
+    again = await Database.open(url)
     assert (await again.recall(ANN)).learner == LEARNER
     await again.close()
 
 
-async def test_a_schema_of_a_later_version_is_refused(store: Database, database: Path) -> None:
-    await store.close()
-    with sqlite3.connect(database) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+async def test_a_schema_of_a_later_version_is_refused(store: Database, url: str) -> None:
+    async with store.engine.begin() as connection:
+        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
 
     with pytest.raises(StoreTooNew, match="later version"):
-        await Database.open(f"sqlite:///{database}")
+        await Database.open(url)
 
 
 async def test_days_and_instants_keep_their_values(store: Database) -> None:

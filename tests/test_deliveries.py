@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from worlds import FakeClock, World, couriers, world
@@ -18,6 +17,12 @@ from bot.outbox import UNLIMITED, Pace
 ANN = Address("paper", "ann", "ann")
 BOB = Address("paper", "bob", "bob")
 MORNING = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def database(url: str) -> str:
+    """Each test is held to both kinds of database."""
+    return url
 
 
 class Paper:
@@ -62,7 +67,7 @@ async def _day(home: World, paper: Paper, at: datetime) -> list[str]:
     return paper.to("ann")[before:]
 
 
-async def test_the_daily_question_comes_once_a_day_at_its_time(library: Library, database: Path) -> None:
+async def test_the_daily_question_comes_once_a_day_at_its_time(library: Library, database: str) -> None:
     paper = Paper()
     async with world(library, database) as home:
         await _joined(home)
@@ -78,7 +83,7 @@ async def test_the_daily_question_comes_once_a_day_at_its_time(library: Library,
     assert on_time[0].startswith("Question of the day")
 
 
-async def test_a_restart_in_the_morning_neither_loses_nor_doubles_it(library: Library, database: Path) -> None:
+async def test_a_restart_in_the_morning_neither_loses_nor_doubles_it(library: Library, database: str) -> None:
     paper = Paper()
     async with world(library, database) as home:
         await _joined(home)
@@ -94,7 +99,7 @@ async def test_a_restart_in_the_morning_neither_loses_nor_doubles_it(library: Li
     assert later == []
 
 
-async def test_after_a_week_without_a_coach_one_question_comes_not_seven(library: Library, database: Path) -> None:
+async def test_after_a_week_without_a_coach_one_question_comes_not_seven(library: Library, database: str) -> None:
     paper = Paper()
     async with world(library, database) as home:
         await _joined(home)
@@ -104,7 +109,7 @@ async def test_after_a_week_without_a_coach_one_question_comes_not_seven(library
     assert len(back) == 1
 
 
-async def test_a_question_that_waited_past_its_day_is_not_sent(library: Library, database: Path) -> None:
+async def test_a_question_that_waited_past_its_day_is_not_sent(library: Library, database: str) -> None:
     paper = Paper()
     async with world(library, database) as home:
         await _joined(home)
@@ -116,7 +121,7 @@ async def test_a_question_that_waited_past_its_day_is_not_sent(library: Library,
     assert next_day == []
 
 
-async def test_a_pause_holds_it_back_and_ends_by_itself(library: Library, database: Path) -> None:
+async def test_a_pause_holds_it_back_and_ends_by_itself(library: Library, database: str) -> None:
     paper = Paper()
     async with world(library, database) as home:
         await _joined(home)
@@ -126,7 +131,7 @@ async def test_a_pause_holds_it_back_and_ends_by_itself(library: Library, databa
     assert [len([text for text in day if "Question" in text]) for day in days] == [0, 0, 1, 1]
 
 
-async def test_changing_the_time_does_not_bring_a_second_one_that_day(library: Library, database: Path) -> None:
+async def test_changing_the_time_does_not_bring_a_second_one_that_day(library: Library, database: str) -> None:
     paper = Paper()
     async with world(library, database) as home:
         await _joined(home)
@@ -139,7 +144,7 @@ async def test_changing_the_time_does_not_bring_a_second_one_that_day(library: L
     assert len(tomorrow) == 1
 
 
-async def test_a_missing_core_point_of_the_daily_question_is_followed_up_once(library: Library, database: Path) -> None:
+async def test_a_missing_core_point_of_the_daily_question_is_followed_up_once(library: Library, database: str) -> None:
     paper = Paper()
     async with world(library, database) as home:
         await _joined(home)
@@ -157,7 +162,7 @@ async def test_a_missing_core_point_of_the_daily_question_is_followed_up_once(li
     assert len(answered) == 1
 
 
-async def test_one_learner_who_blocked_the_coach_stops_nobody_else(library: Library, database: Path) -> None:
+async def test_one_learner_who_blocked_the_coach_stops_nobody_else(library: Library, database: str) -> None:
     paper = Paper()
     async with world(library, database) as home:
         await _joined(home)
@@ -187,7 +192,7 @@ async def test_one_learner_who_blocked_the_coach_stops_nobody_else(library: Libr
     ],
 )
 async def test_a_send_that_fails_is_tried_again_as_often_as_it_may(
-    library: Library, database: Path, failures: list[Exception], tries: int, arrives: bool
+    library: Library, database: str, failures: list[Exception], tries: int, arrives: bool
 ) -> None:
     paper = Paper()
     paper.failures = list(failures)
@@ -208,7 +213,7 @@ def _over(counts: dict[str, int]) -> bool:
     return bool(counts.get("outbox sent") or counts.get("outbox dead"))
 
 
-async def test_a_bug_in_one_message_stops_no_other(library: Library, database: Path) -> None:
+async def test_a_bug_in_one_message_stops_no_other(library: Library, database: str) -> None:
     paper = Paper()
     paper.failures = [ValueError("a bug")]
     async with world(library, database) as home, couriers(home, [paper]) as courier:
@@ -221,7 +226,7 @@ async def test_a_bug_in_one_message_stops_no_other(library: Library, database: P
     assert len(paper.sent) == 1
 
 
-async def test_a_message_that_always_meets_a_bug_is_given_up_and_the_next_one_goes_out(library: Library, database: Path) -> None:
+async def test_a_message_that_always_meets_a_bug_is_given_up_and_the_next_one_goes_out(library: Library, database: str) -> None:
     paper = Paper()
     paper.failures = [ValueError("a bug"), ValueError("a bug")]
     async with world(library, database) as home, couriers(home, [paper]) as courier:
@@ -237,7 +242,7 @@ async def test_a_message_that_always_meets_a_bug_is_given_up_and_the_next_one_go
     assert paper.tried == 3
 
 
-async def test_waiting_for_the_platforms_pace_is_not_a_try(library: Library, database: Path) -> None:
+async def test_waiting_for_the_platforms_pace_is_not_a_try(library: Library, database: str) -> None:
     """What waits for a slow group is put back again and again, and is not given up for it."""
     group = Address("paper", "ann", "the-group")
     paper = Paper(Pace(per_second=1e6, per_chat=1e6, burst=1000, group_per_minute=20, in_flight=4))
@@ -258,7 +263,7 @@ async def test_waiting_for_the_platforms_pace_is_not_a_try(library: Library, dat
     assert counts["outbox sent"] + counts["outbox ready"] == 22
 
 
-async def test_messages_to_one_chat_arrive_in_order_even_when_the_first_has_to_wait(library: Library, database: Path) -> None:
+async def test_messages_to_one_chat_arrive_in_order_even_when_the_first_has_to_wait(library: Library, database: str) -> None:
     paper = Paper()
     paper.failures = [SendLater("away", 0.0)]
     async with world(library, database) as home:
@@ -271,7 +276,7 @@ async def test_messages_to_one_chat_arrive_in_order_even_when_the_first_has_to_w
     assert heads == ["How this works", "What I ask about", "No streak yet: one reply today begins it."]
 
 
-async def test_replies_overtake_what_the_coach_sends_on_its_own(library: Library, database: Path) -> None:
+async def test_replies_overtake_what_the_coach_sends_on_its_own(library: Library, database: str) -> None:
     paper = Paper(Pace(per_second=1e6, per_chat=1e6, burst=1000, in_flight=1))
     async with world(library, database) as home:
         people = [Address("paper", f"p{n}", f"p{n}") for n in range(20)]

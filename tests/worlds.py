@@ -73,11 +73,11 @@ class World:
 
 @asynccontextmanager
 async def world(
-    library: Library, file: Path, *, clock: FakeClock | None = None, grader: Grader | None = None, seed: int = 1, url: str = ""
+    library: Library, file: Path | str, *, clock: FakeClock | None = None, grader: Grader | None = None, seed: int = 1, url: str = ""
 ) -> AsyncIterator[World]:
-    """A coach over the database at `file` (kept: a second world over it is a restart)."""
+    """A coach over the database at `file`, or a URL (kept: a second world over it is a restart)."""
     clock = clock or FakeClock()
-    store = await Database.open(url or f"sqlite:///{file}")
+    store = await Database.open(url or (file if isinstance(file, str) else f"sqlite:///{file}"))
     coach = Coach(store, library, grader or PlainGrader(), now=clock, rng=Random(seed))
     try:
         yield World(store, coach, clock, library)

@@ -91,7 +91,7 @@ class Connection:
         while not self.stopping.is_set():
             client = _Client(self, self._listener, *self._patience)
             try:
-                if await self._unless_stopped(self._sign_in(client)):
+                if await self.unless_stopped(self._sign_in(client)):
                     return
             except discord.LoginFailure:
                 await self._drop(client)
@@ -192,7 +192,7 @@ class Connection:
         self.shards.clear()
         await client.close()
 
-    async def _unless_stopped(self, doing: Awaitable[None]) -> bool:
+    async def unless_stopped(self, doing: Awaitable[object]) -> bool:
         """Waits until `doing` is done, or cancels it where `stopping` comes first; says whether it is done."""
         task = asyncio.ensure_future(doing)
         stopping = asyncio.ensure_future(self.stopping.wait())

@@ -27,16 +27,22 @@ class Inbox:
     def __init__(self, coach: Coach, platform: str) -> None:
         self._coach = coach
         self._platform = platform
-        self._next: list[tuple[str, str, asyncio.Future[bool]]] = []
+        self._next: list[tuple[str, str, str, asyncio.Future[bool]]] = []
         self._committing: asyncio.Task[None] | None = None
 
-    async def keep(self, key: str, raw: str) -> bool:
-        """Returns when this is committed: whether it is new. Raises StoreError where it could not be."""
+    async def keep(self, key: str, raw: str, person: str = "") -> bool:
+        """Returns when this is committed: whether it is new. Raises StoreError where it could not be.
+
+        person: who said it, where it has to be handled after whatever else they said."""
         kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._next.append((key, raw, kept))
+        self._next.append((key, raw, person, kept))
         if self._committing is None or self._committing.done():
             self._committing = asyncio.create_task(self._commit())
         return await kept
+
+    def leave(self, key: str) -> None:
+        """It waits, and nobody here is at work on it."""
+        self._coach.leave(self._platform, key)
 
     async def drop(self, key: str) -> None:
         """This one is done."""
@@ -46,13 +52,14 @@ class Inbox:
         while self._next:
             group, self._next = self._next, []
             try:
-                fresh = set(await self._coach.take(self._platform, [(key, raw) for key, raw, _ in group]))
+                updates, whose = [(key, raw) for key, raw, _, _ in group], {key: person for key, _, person, _ in group}
+                fresh = set(await self._coach.take(self._platform, updates, whose))
             except Exception as error:
-                for _, _, kept in group:
+                for *_, kept in group:
                     if not kept.done():
                         kept.set_exception(error)
                 continue
-            for key, _, kept in group:
+            for key, *_, kept in group:
                 if not kept.done():
                     kept.set_result(key in fresh)
                 fresh.discard(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -21,9 +22,9 @@ from adapters.discord.connection import FAULTS, FIRST_PAUSE, Connection, log
 from adapters.discord.keeping import TOKEN_LIFE, Inbox, Notes, Way, Ways
 from adapters.discord.quiz import Servers, given, kept, place_of, taken_out
 from adapters.discord.sending import HIDDEN, HOOK, Sender, message, sentence
-from adapters.ordered import Ordered
+from adapters.ordered import Ordered, set_event
 from bot import Address, Coach, Message, Pace, Reply
-from bot.errors import SendError, SettingsError, StoreError
+from bot.errors import SendError, SettingsError, StoreError, StoreRefused
 
 PLATFORM = "discord"
 
@@ -50,6 +51,8 @@ class Discord:
 
     api: the base of the REST routes, or "" for Discord's; the gateway is what it says. cache: a folder for what may be lost.
     heartbeat_timeout: seconds of silence after which a connection is given up. identify_pause: seconds between two sign-ins.
+    receiving: False for a process that only sends and handles what others received. turn: set while this process is the one
+    that listens.
     """
 
     platform = PLATFORM
@@ -65,6 +68,8 @@ class Discord:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         heartbeat_timeout: float = 60.0,
         identify_pause: float = 5.0,
+        receiving: bool = True,
+        turn: asyncio.Event | None = None,
     ) -> None:
         if not re.fullmatch(r"[\x21-\x7e]+", token):
             raise SettingsError("COACH_DISCORD_TOKEN is not a token: it has no spaces or line ends")
@@ -72,6 +77,10 @@ class Discord:
         self._coach = coach
         self._cache = cache
         self._now = now
+        self._receiving = receiving
+        self.turn = turn or set_event()
+        self.place = f"{PLATFORM} {hashlib.sha256(token.encode()).hexdigest()[:16]}"
+        """The name of the place that only one of several processes may have."""
         self._connection = Connection(
             self, token, self._prepare, api=api, heartbeat_timeout=heartbeat_timeout, identify_pause=identify_pause
         )
@@ -102,11 +111,19 @@ class Discord:
         if self._connection.stopping.is_set():
             return
         self._ready = True
-        for key, raw in await self._coach.waiting(PLATFORM):
+        await self.pick_up()
+
+    async def pick_up(self) -> None:
+        """Begins the turns of updates that were taken, here or elsewhere, and that nobody is at work on."""
+        for key, raw in await self._coach.waiting(PLATFORM) if self._ready else ():
             self._resume(key, json.loads(raw))
 
     async def run(self) -> None:
         """Listens until `stop`. Raises SettingsError where Discord refuses the token or the intents."""
+        if not self._receiving:
+            await self._connection.stopping.wait()
+            return
+        await self._connection.unless_stopped(self.turn.wait())
         await self._connection.listen()
 
     async def stop(self) -> None:
@@ -201,7 +218,7 @@ class Discord:
         pause, unsure = FIRST_PAUSE, False
         while not self._connection.stopping.is_set():
             try:
-                fresh = await self._inbox.keep(key, json.dumps(said))
+                fresh = await self._inbox.keep(key, json.dumps(said), user)
             except StoreError as error:
                 log.warning("message not kept", message=key, reason=str(error))
                 pause, unsure = await self._connection.rest(pause), True
@@ -271,7 +288,7 @@ class Discord:
             said["given"] = dict(filled_in)
         if thinking:
             said["token"] = interaction.token
-        keeping = asyncio.ensure_future(self._inbox.keep(key, json.dumps(said)))
+        keeping = asyncio.ensure_future(self._inbox.keep(key, json.dumps(said), user))
         await asyncio.wait([keeping], timeout=COMMIT)
         try:
             if keeping.done() and not keeping.result():
@@ -328,6 +345,7 @@ class Discord:
         """What an earlier run took and did not finish."""
         if said.get("shut"):
             self._sender.shut.add(said["user"])
+            self._coach.leave(PLATFORM, key)
             return
         self._open_way(key, said, discord.utils.snowflake_time(int(key)) + TOKEN_LIFE)
         self._submit(key, said)
@@ -340,6 +358,8 @@ class Discord:
         """Begins a turn; before the start and after the stop it waits in the inbox."""
         if self._ready:
             self._turns.submit(said["user"], lambda: self._turn(key, said))
+        else:
+            self._coach.leave(PLATFORM, key)
 
     async def _turn(self, key: str, said: dict[str, Any]) -> None:
         address = Address(PLATFORM, said["user"], said["user"])
@@ -352,9 +372,14 @@ class Discord:
                     async with self._typing(message):
                         await self._coach.handle(message)
                     return
+                except StoreRefused:
+                    if attempt == 4:
+                        raise
+                    await self._connection.rest(0.2 * 2**attempt)
                 except StoreError as error:
                     log.warning("turn not kept", message=key, reason=str(error))
                     await self._connection.rest(0.2 * 2**attempt)
+            self._coach.leave(PLATFORM, key)
         except Exception as error:
             log.error("turn failed", message=key, kind=type(error).__name__)
             with suppress(StoreError):

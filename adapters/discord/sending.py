@@ -147,6 +147,7 @@ class Sender:
             # Kept like an arrival, it survives a restart; done, it is remembered for a while and not said again.
             if await self._inbox.keep(f"shut-{user}", json.dumps({"user": user, "shut": True})):
                 self.shut.add(user)
+            self._inbox.leave(f"shut-{user}")
         if user in self.shut:
             await self._tell_closed(user)
 

@@ -1,14 +1,46 @@
 """The Store on SQLModel: SQLite by default, PostgreSQL by URL. Each part keeps one kind of thing; together they are the Store."""
 
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
 from bot.database.appeals import Appeals
-from bot.database.connection import sqlite_file
+from bot.database.connection import LEASE, sqlite_file
 from bot.database.links import Links
-from bot.database.outbox import KEEP_DONE, LEASE, Outbox
+from bot.database.outbox import KEEP_DONE, Outbox
 from bot.database.rounds import Rounds
-from bot.database.turns import Turns
+from bot.database.turns import INBOX, OUTBOX
 
 __all__ = ["KEEP_DONE", "LEASE", "Database", "sqlite_file"]
 
 
-class Database(Rounds, Turns, Outbox, Appeals, Links):
+class Database(Rounds, Outbox, Appeals, Links):
     """`bot.ports.Store` on a SQL database."""
+
+    @asynccontextmanager
+    async def listen(self, updates: Callable[[], None], messages: Callable[[], None]) -> AsyncIterator[None]:
+        if not self.shared:
+            yield
+            return
+        from bot.database.postgres import Bell
+
+        bell = Bell(self.engine, {INBOX: updates, OUTBOX: messages})
+        try:
+            yield
+        finally:
+            await bell.close()
+
+    @asynccontextmanager
+    async def place(self, name: str, mine: asyncio.Event) -> AsyncIterator[None]:
+        """Sets `mine` while this process is the one that has the place of that name, for as long as it is entered."""
+        if not self.shared:
+            mine.set()
+            yield
+            return
+        from bot.database.postgres import Place
+
+        place = Place(self.engine, name, mine)
+        try:
+            yield
+        finally:
+            await place.close()

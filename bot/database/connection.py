@@ -1,20 +1,40 @@
-"""One database: its connections, transactions and errors. SQLite runs in WAL with synchronous FULL and BEGIN IMMEDIATE."""
+"""One database: its connections, transactions and errors. SQLite runs in WAL with synchronous FULL and BEGIN IMMEDIATE.
+
+What only PostgreSQL has - processes beside this one - is in `bot.database.postgres`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from uuid import uuid4
 
-from sqlalchemy import event, text
+from sqlalchemy import CursorResult, event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from bot.errors import StoreBusy, StoreError
+from bot.errors import StoreBusy, StoreError, StoreRefused
+
+LEASE = timedelta(seconds=20)
+"""How long work stays with a process that is not heard of any more; a living one renews it in time. See `Settings.lease`."""
+
+MOST_SKEW = timedelta(seconds=5)
+"""How far a machine's clock may be off the database's where several processes share it: leases compare the two."""
+
+PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds before a transaction that lost its connection is done again. Every one may be: what it writes has keys."""
+
+BUSY = ("08", "40", "53", "57", "55P03")
+"""PostgreSQL's errors that pass, by the beginning of their code: connections, serialisation, resources, shutdown, locks.
+https://www.postgresql.org/docs/15/errcodes-appendix.html"""
+
+Clock = Callable[[], datetime]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,11 +45,21 @@ def uncut(
     method: Callable[Concatenate[S, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
     """A caller that is cancelled waits no longer, but the transaction goes on to its end: SQLAlchemy's connection does not
-    survive being cancelled between a statement and its answer, and the process would never end."""
+    survive being cancelled between a statement and its answer, and the process would never end.
+
+    A connection that PostgreSQL ended is replaced, and the transaction done again."""
+
+    async def insist(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        for pause in PAUSES if self.shared else ():
+            try:
+                return await method(self, *args, **kwargs)
+            except StoreBusy:
+                await asyncio.sleep(pause)
+        return await method(self, *args, **kwargs)
 
     @wraps(method)
     async def whole(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        task = asyncio.ensure_future(method(self, *args, **kwargs))
+        task = asyncio.ensure_future(insist(self, *args, **kwargs))
         self._underway.add(task)
         task.add_done_callback(self._ended)
         return await asyncio.shield(task)
@@ -38,17 +68,23 @@ def uncut(
 
 
 class Connected:
-    """What every part of the store stands on: `reading` and `writing` sessions of one engine."""
+    """What every part of the store stands on: `reading` and `writing` sessions of one engine.
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    worker: the name under which this process claims work. shared: whether other processes may work on the same database.
+    """
+
+    def __init__(self, engine: AsyncEngine, lease: timedelta = LEASE) -> None:
         self.engine = engine
+        self.lease = lease
+        self.worker = uuid4().hex[:12]
+        self.shared = engine.dialect.name == "postgresql"
         self._underway: set[asyncio.Future[Any]] = set()
         # SQLite has one writer at a time. Those who wait for it inside SQLite poll and are not served in turn: with fifty of them
         # some waited until they were told that it is busy.
         self._writer: AbstractAsyncContextManager[Any] = asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
 
     @classmethod
-    async def open(cls, url: str) -> Self:
+    async def open(cls, url: str, *, lease: timedelta = LEASE, now: Clock = lambda: datetime.now(UTC)) -> Self:
         """Connects, brings the schema up to date and returns the store.
 
         Raises StoreError in one sentence where that can't be done, StoreTooNew where the schema is a later one."""
@@ -56,15 +92,16 @@ class Connected:
 
         engine = _engine(url)
         try:
-            async with engine.begin() as connection:
+            async with translating(), engine.begin() as connection:
+                if engine.dialect.name == "postgresql":
+                    from bot.database.postgres import prepare
+
+                    await prepare(connection, now, MOST_SKEW)
                 await connection.run_sync(upgrade)
-        except SQLAlchemyError as error:
-            await engine.dispose()
-            raise _translated(error) from error
         except BaseException:
             await engine.dispose()
             raise
-        return cls(engine)
+        return cls(engine, lease)
 
     async def close(self) -> None:
         while self._underway:
@@ -78,33 +115,51 @@ class Connected:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
-        async with _wrapped(), AsyncSession(self.engine, expire_on_commit=False) as session:
+        async with translating(), AsyncSession(self.engine, expire_on_commit=False) as session:
             yield session
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
-        async with self._writer, _wrapped(), self.engine.connect() as connection:
-            await connection.execution_options(writes=True)
+        async with self._writer, translating(), self.engine.connect() as connection:
+            if not self.shared:
+                await connection.execution_options(writes=True)
             async with connection.begin(), AsyncSession(bind=connection, expire_on_commit=False) as session:
                 yield session
                 await session.flush()
 
-    def insert_new(self, table: Any, unique: str) -> Any:
+    async def core(self, session: AsyncSession, statement: Any, parameters: Any = None) -> CursorResult[Any]:
+        """One statement in the session's transaction, past its objects: for what is done often, and in batches."""
+        done: CursorResult[Any] = await (await session.connection()).execute(statement, parameters)
+        return done
+
+    def insert_new(self, table: Any, *unique: str) -> Any:
+        """An insert that leaves alone what is there already; who else is writing the same is waited for."""
         if self.engine.dialect.name == "postgresql":
             from sqlalchemy.dialects.postgresql import insert as postgres
 
-            return postgres(table).on_conflict_do_nothing(index_elements=[unique])
+            return postgres(table).on_conflict_do_nothing(index_elements=unique)
         from sqlalchemy.dialects.sqlite import insert as sqlite
 
-        return sqlite(table).on_conflict_do_nothing(index_elements=[unique])
+        return sqlite(table).on_conflict_do_nothing(index_elements=unique)
 
 
 @asynccontextmanager
-async def _wrapped() -> AsyncIterator[None]:
+async def translating() -> AsyncIterator[None]:
+    """Foreign errors as ours."""
     try:
         yield
     except SQLAlchemyError as error:
         raise _translated(error) from error
+    except OSError as error:  # the driver could not connect, or was not answered in time
+        raise StoreBusy(f"the database can't be used: {error.strerror or type(error).__name__}") from error
+    except Exception as error:
+        if not type(error).__module__.startswith("asyncpg"):
+            raise
+        code = str(getattr(error, "sqlstate", None) or BUSY[0])  # it has none where the connection is gone
+        if code.startswith("23"):
+            raise StoreRefused("the database refused a row") from error
+        kind = StoreBusy if code.startswith(BUSY) else StoreError
+        raise kind(f"the database can't be used: {str(error).splitlines()[0]}") from error
 
 
 def _translated(error: SQLAlchemyError) -> StoreError:
@@ -112,9 +167,11 @@ def _translated(error: SQLAlchemyError) -> StoreError:
     if isinstance(error, OperationalError) and ("locked" in reason or "busy" in reason):
         return StoreBusy("the database is held by somebody else")
     if isinstance(error, IntegrityError):
-        return StoreError("the database refused a row")
+        return StoreRefused("the database refused a row")
     if isinstance(error, DBAPIError):
-        return StoreError(f"the database can't be used: {reason}")
+        code = str(getattr(error.orig, "sqlstate", None) or "")
+        lost = error.connection_invalidated or code.startswith(BUSY)
+        return (StoreBusy if lost else StoreError)(f"the database can't be used: {reason}")
     return StoreError(f"the database can't be used: {type(error).__name__}")
 
 
@@ -139,15 +196,18 @@ def _engine(url: str) -> AsyncEngine:
     file = sqlite_file(url)
     if url.startswith("sqlite://"):
         url = url.replace("sqlite://", "sqlite+aiosqlite://", 1)
-    if url.startswith(("postgresql://", "postgres://")):
-        url = "postgresql+asyncpg://" + url.split("://", 1)[1]
+    options: dict[str, Any] = {}
+    if url.startswith(("postgresql:", "postgres:", "postgresql+asyncpg:")):
+        from bot.database.postgres import OPTIONS, spelled
+
+        url, options = spelled(url), OPTIONS
     if file is not None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"the folder of the database can't be made: {error.strerror}") from error
     try:
-        engine = create_async_engine(url, hide_parameters=True)
+        engine = create_async_engine(url, hide_parameters=True, **options)
     except (SQLAlchemyError, ImportError) as error:
         raise StoreError(f"the database can't be used: {str(error).splitlines()[0]}") from error
     if engine.dialect.name == "sqlite":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlmodel import col, select
+from typing import Any
+
+from sqlmodel import SQLModel, col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from bot.database.connection import Connected, uncut
@@ -20,11 +22,15 @@ from bot.database.rows import (
     learner_row,
     row_of,
 )
+from bot.errors import StoreStale
 from bot.messages import Address
-from bot.model import Asked, Attempt, Changes, Fate, Memory, Past, Practised
+from bot.model import Asked, Attempt, Changes, Fate, Learner, Memory, Past, Practised
 
 RECENT = 400
 """Attempts that choosing and progress look back on."""
+
+
+learners, addresses = LearnerRow.__table__, AddressRow.__table__  # type: ignore[attr-defined]
 
 
 class Learners(Connected):
@@ -74,6 +80,7 @@ class Learners(Connected):
             tuple(Past(question, at, score, followup) for question, at, score, followup in reversed(past.all())),
             tuple((question, at) for question, at in reversed(asked.all())),
             tuple(Practised(at, zone) for at, zone in ledger.all()),
+            learner.turn,
         )
 
     async def at(self, session: AsyncSession, address: Address) -> LearnerRow | None:
@@ -109,11 +116,17 @@ class Learners(Connected):
             return attempt_of(row) if row is not None else None
 
     async def apply(self, session: AsyncSession, address: Address | None, changes: Changes) -> None:
+        """Raises StoreStale where another turn of the learner came in between."""
+        if changes.seen is not None:
+            id, turn = changes.seen
+            here = (col(LearnerRow.id) == id) & (col(LearnerRow.turn) == turn)
+            counted = await session.exec(update(LearnerRow).where(here).values(turn=turn + 1))
+            if counted.rowcount == 0:
+                raise StoreStale("another turn of this learner was written meanwhile")
         if changes.learner is not None:
-            await session.merge(learner_row(changes.learner))
-            await session.flush()
+            await self._keep(session, changes.learner)
             if address is not None:
-                await session.merge(AddressRow(platform=address.platform, user=address.user, chat=address.chat, learner=changes.learner.id))
+                await self._lives_at(session, changes.learner, address)
         for asked in changes.asked:
             await session.merge(asked_row(asked))
         await session.flush()
@@ -127,3 +140,25 @@ class Learners(Connected):
     async def keep(self, session: AsyncSession, thing: object) -> None:
         """Writes something of `Changes.also`; a part of the store that writes more than a row does so here."""
         await session.merge(row_of(thing))
+
+    async def _keep(self, session: AsyncSession, learner: Learner) -> None:
+        row = learner_row(learner)
+        known = await session.get(LearnerRow, learner.id)
+        if known is None:
+            await self.core(session, self.insert_new(learners, "id").values(_values(row)))
+        else:
+            row.turn = known.turn
+        await session.merge(row)
+        await session.flush()
+
+    async def _lives_at(self, session: AsyncSession, learner: Learner, address: Address) -> None:
+        row = AddressRow(platform=address.platform, user=address.user, chat=address.chat, learner=learner.id)
+        if await session.get(AddressRow, (address.platform, address.user)) is None:
+            added = await self.core(session, self.insert_new(addresses, "platform", "user").values(_values(row)))
+            if not added.rowcount:
+                raise StoreStale("somebody at this address was written down meanwhile")
+        await session.merge(row)
+
+
+def _values(row: SQLModel) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in type(row).model_fields}

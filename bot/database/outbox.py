@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, FromClause, and_, bindparam, case, func, literal_column, true
 from sqlalchemy import select as pick
-from sqlalchemy.orm import aliased
-from sqlmodel import col, delete, exists, or_, select, update
+from sqlmodel import col, delete, or_, select, update
 
 from bot import days
-from bot.database.connection import uncut
-from bot.database.learners import Learners
-from bot.database.rows import AttemptRow, InboxRow, LearnerRow, OutboxRow, owed_of
+from bot.database import postgres
+from bot.database.connection import translating, uncut
+from bot.database.rows import AttemptRow, InboxRow, LearnerRow, OutboxRow, WorkerRow, owed_of
+from bot.database.turns import INBOX, OUTBOX, Turns
+from bot.errors import StoreBusy, StoreError, StoreRefused
 from bot.messages import Address, Reply
 from bot.model import Changes
 from bot.outbox import Lane, Owed, freeze
-
-LEASE = timedelta(seconds=60)
-"""How long a message may be in the middle of being sent before another try takes it over."""
 
 KEEP_DONE = timedelta(days=14)
 """How long a handled update's key and a sent message are remembered. Platforms repeat updates for a day or so."""
@@ -28,11 +29,52 @@ KEEP_DONE = timedelta(days=14)
 DUE = ("id", "home_platform", "home_user", "home_chat", "zone", "minute", "next_due_at")
 """What the tick reads of a learner."""
 
-WAITING = ("ready", "retry", "sending")
+MOST_SETTLED = 100
+"""Messages that are settled in one transaction."""
+
+outbox = OutboxRow.__table__  # type: ignore[attr-defined]
 
 
-class Outbox(Learners):
+def _is(table: FromClause, *states: str) -> ColumnElement[bool]:
+    # Spelled out, not as parameters: the indexes of what waits are of use only where the query shows that it means them.
+    found: list[ColumnElement[str]] = [literal_column(f"'{state}'") for state in states]
+    return table.c.state.in_(found) if len(found) > 1 else table.c.state == found[0]
+
+
+_other = outbox.alias("other")
+FIRST_OF_CHAT = ~(
+    pick(literal_column("1"))
+    .where(_other.c.platform == outbox.c.platform, _other.c.chat == outbox.c.chat, _is(_other, "ready", "retry", "sending"))
+    .where(or_(_other.c.seq < outbox.c.seq, and_(_other.c.seq > outbox.c.seq, _is(_other, "sending"))))
+    .exists()
+)
+"""Nothing older waits in the chat and nothing is being sent to it."""
+
+SETTLE = (
+    outbox.update()
+    .where(outbox.c.key == bindparam("the_key"), _is(outbox, "sending"), outbox.c.worker == bindparam("by"))
+    .values(
+        state=bindparam("becomes"), worker=bindparam("keeps"), lease_until=bindparam("until"), settled_at=bindparam("at"),
+        message=bindparam("sent_as"),
+        not_before=func.coalesce(bindparam("again", type_=outbox.c.not_before.type), outbox.c.not_before),
+        unsure=or_(outbox.c.unsure, bindparam("unclear")), tries=outbox.c.tries - bindparam("untried"),
+        payload=case((bindparam("erased") == true(), ""), else_=outbox.c.payload),
+    )
+)  # fmt: skip
+"""What became of a message, written only as long as it is still in the hands of who was sending it: a process that stood
+still past its lease changes nothing of what another did meanwhile."""
+
+
+class Outbox(Turns):
     """Deliveries, from the moment they are due until they are settled."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._unsettled: list[tuple[dict[str, Any], asyncio.Future[None]]] = []
+        self._settling: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
+        # One for claims and one for what became of them, so that neither waits for the other's commit.
+        self._quick = (postgres.Quick(self.engine), postgres.Quick(self.engine)) if self.shared else ()
 
     @uncut
     async def claim_due(self, platforms: Sequence[str], now: datetime, limit: int) -> int:
@@ -46,6 +88,7 @@ class Outbox(Learners):
                 .where(col(LearnerRow.next_due_at) <= now, col(LearnerRow.home_platform).in_(platforms))
                 .order_by(col(LearnerRow.next_due_at))
                 .limit(limit)
+                .with_for_update(skip_locked=True)
             )
             rows = due.all()
             if not rows:
@@ -61,96 +104,127 @@ class Outbox(Learners):
                     {
                         "key": f"daily:{id}:{day}", "platform": platform, "user": user, "chat": chat, "learner": id,
                         "lane": Lane.BULK.value, "kind": "daily", "about": day.isoformat(), "payload": "", "state": "ready",
-                        "due_at": due_at, "not_before": due_at, "tries": 0, "unsure": False, "message": "",
+                        "due_at": due_at, "not_before": due_at, "tries": 0, "unsure": False, "message": "", "worker": "",
                     }
                 )  # fmt: skip
             if owed:
-                await connection.execute(self.insert_new(OutboxRow.__table__, "key"), owed)  # type: ignore[attr-defined]
+                await connection.execute(self.insert_new(outbox, "key"), owed)
+                await self.tell(session, OUTBOX)
             await session.exec(update(LearnerRow), params=moved)
         return len(rows)
 
     @uncut
     async def composed(self, owed: Owed, reply: Reply | None, changes: Changes, now: datetime) -> bool:
-        """Keeps what a delivery says before it is sent; None where nothing is to be said after all.
-
-        False, and nothing kept, where it is not wanted any more."""
         async with self.writing() as session:
-            row = (await session.exec(select(OutboxRow).where(OutboxRow.key == owed.key))).first()
-            if row is None or row.state == "excused":
+            mine = (OutboxRow.key == owed.key, OutboxRow.state == "sending", OutboxRow.worker == self.worker)
+            row = (await session.exec(select(OutboxRow).where(*mine).with_for_update())).first()
+            if row is None:
                 return False
             await self.apply(session, None, changes)
             if reply is None:
-                row.state, row.settled_at = "excused", now
+                row.state, row.settled_at, row.worker, row.lease_until = "excused", now, "", None
             else:
                 row.payload = freeze(reply)
         return True
 
     @uncut
     async def claim(self, platforms: Sequence[str], now: datetime, limit: int, held: Collection[str] = ()) -> list[Owed]:
-        async with self.writing() as session:
-            earlier = aliased(OutboxRow)
-            ready = or_(
-                col(OutboxRow.state).in_(("ready", "retry")) & (col(OutboxRow.not_before) <= now),
-                (col(OutboxRow.state) == "sending") & (col(OutboxRow.lease_until) < now),
-            )
-            statement = (
-                select(OutboxRow)
-                .where(
-                    ready,
-                    col(OutboxRow.key).not_in(held),
-                    col(OutboxRow.platform).in_(platforms),
-                    ~exists().where(
-                        col(earlier.platform) == col(OutboxRow.platform),
-                        col(earlier.chat) == col(OutboxRow.chat),
-                        col(earlier.state).in_(WAITING),
-                        col(earlier.seq) < col(OutboxRow.seq),
-                    ),
-                )
-                .order_by(col(OutboxRow.lane), col(OutboxRow.seq))
-                .limit(limit)
-            )
-            if self.engine.dialect.name == "postgresql":
-                statement = statement.with_for_update(skip_locked=True)
-            claimed = []
-            for row in (await session.exec(statement)).all():
-                if row.state == "sending":
-                    row.unsure = True
-                row.state, row.lease_until, row.tries = "sending", now + LEASE, row.tries + 1
-                claimed.append(owed_of(row))
-        return claimed
+        try:
+            if self._quick:
+                async with translating():
+                    given = (now, self.worker, list(platforms), limit, list(held), now + self.lease)
+                    rows: list[Any] = [SimpleNamespace(**row) for row in await self._quick[0].fetch(postgres.CLAIM, *given)]
+            else:
+                async with self.writing() as session:
+                    rows = list((await self.core(session, self._claim(platforms, now, limit, held))).all())
+        except StoreRefused:  # another worker was quicker with a message of the same chat
+            return []
+        return [owed_of(row) for row in sorted(rows, key=lambda row: (row.lane, row.seq))]
 
-    @uncut
-    async def put_back(self, owed: Owed, again_at: datetime) -> None:
-        async with self.writing() as session:
-            row = (await session.exec(select(OutboxRow).where(OutboxRow.key == owed.key))).first()
-            if row is not None:
-                row.state, row.lease_until, row.not_before, row.tries = "ready", None, again_at, max(0, row.tries - 1)
+    def _claim(self, platforms: Sequence[str], now: datetime, limit: int, held: Collection[str]) -> Any:
+        c = outbox.c
+        fresh = and_(_is(outbox, "ready", "retry"), c.not_before <= now)
+        orphaned = and_(_is(outbox, "sending"), c.lease_until < now, c.key.not_in(held))
+        heads = (
+            pick(c.seq)
+            # The platforms are no way to find what waits: that is the index in whose order it goes out, and few rows of it.
+            .where(_is(outbox, "ready", "retry", "sending"), or_(fresh, orphaned), (c.platform + "").in_(platforms), FIRST_OF_CHAT)
+            .order_by(c.lane, c.seq)
+            .limit(limit)
+            .cte("heads")
+        )
+        begun = {"state": "sending", "worker": self.worker, "lease_until": now + self.lease, "tries": c.tries + 1}
+        unsure = or_(c.unsure, _is(outbox, "sending"))
+        return outbox.update().where(c.seq == heads.c.seq).values(**begun, unsure=unsure).returning(*c)
 
     @uncut
     async def next_at(self, platforms: Sequence[str]) -> datetime | None:
         """When the next message that waits may be sent, or None where none waits."""
+        c = outbox.c
+        waits = [_is(outbox, "ready", "retry"), c.platform.in_(platforms), FIRST_OF_CHAT]
+        if self.shared:
+            waits.append(c.worker.in_(("", self.worker)))
         async with self.reading() as session:
-            rows = await session.exec(
-                select(func.min(OutboxRow.not_before)).where(
-                    col(OutboxRow.state).in_(("ready", "retry")), col(OutboxRow.platform).in_(platforms)
-                )
-            )
-            return rows.first()
+            found: datetime | None = (await self.core(session, pick(c.not_before).where(*waits).order_by(c.not_before).limit(1))).scalar()
+            return found
 
-    @uncut
+    async def put_back(self, owed: Owed, again_at: datetime) -> None:
+        await self._settle(owed, becomes="ready", again=again_at, untried=1)
+
     async def settle(
         self, owed: Owed, outcome: str, now: datetime, *, again_at: datetime | None = None, message: str = "", unsure: bool = False
     ) -> None:
-        async with self.writing() as session:
-            row = (await session.exec(select(OutboxRow).where(OutboxRow.key == owed.key))).first()
-            if row is None:
+        if outcome == "retry":
+            await self._settle(owed, becomes=outcome, again=again_at or now, unclear=unsure)
+        else:
+            await self._settle(owed, becomes=outcome, at=now, sent_as=message, erased=True)
+
+    async def _settle(self, owed: Owed, **what: Any) -> None:
+        """Settles together what comes together: as many transactions as the disk is quick, not one for each message."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        usual = {"at": None, "again": None, "sent_as": "", "unclear": False, "untried": 0, "erased": False}
+        # What is tried again stays first with who tried: it may know a way to answer that others do not.
+        stays = {"keeps": self.worker, "until": what["again"] + self.lease} if what.get("again") and owed.lane is Lane.REPLY else {}
+        row = {"the_key": owed.key, "by": self.worker, "keeps": "", "until": None} | usual | what | stays
+        self._unsettled.append((row, done))
+        if self._settling is None or self._settling.done():
+            self._settling = asyncio.create_task(self._settle_all())
+        await done
+
+    async def _settle_all(self) -> None:
+        await asyncio.sleep(0)
+        while self._unsettled:
+            group, self._unsettled = self._unsettled[:MOST_SETTLED], self._unsettled[MOST_SETTLED:]
+            try:
+                await self._write_surely([row for row, _ in group])
+            except Exception as error:
+                for _, done in group:
+                    if not done.done():
+                        done.set_exception(error)
+            for _, done in group:
+                if not done.done():
+                    done.set_result(None)
+
+    async def _write_surely(self, rows: list[dict[str, Any]]) -> None:
+        """What was sent is sent: while the database is away nobody else can take it over, so we wait for it."""
+        while True:
+            try:
+                await self._write_settled(rows)
                 return
-            row.state, row.lease_until = outcome, None
-            if outcome == "retry":
-                row.not_before = again_at or now
-                row.unsure = row.unsure or unsure
-            else:
-                row.settled_at, row.message, row.payload = now, message, ""
+            except StoreBusy:
+                if self._closing.is_set():
+                    raise
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._closing.wait(), 0.5)
+
+    @uncut
+    async def _write_settled(self, rows: list[dict[str, Any]]) -> None:
+        if self._quick:
+            async with translating():
+                await self._quick[1].fetch(postgres.SETTLE, *([row[name] for row in rows] for name in postgres.SETTLED), self.worker)
+            return
+        async with self.writing() as session:
+            await self.core(session, SETTLE, rows)
 
     @uncut
     async def unreachable(self, address: Address, now: datetime) -> None:
@@ -170,7 +244,8 @@ class Outbox(Learners):
 
     @uncut
     async def released(self, platforms: Sequence[str]) -> None:
-        """After a restart: what the last process was in the middle of sending may have arrived, or not."""
+        if self.shared:
+            return  # who is silent loses what it was sending when its lease runs out; others are at work on theirs
         async with self.writing() as session:
             await session.exec(
                 update(OutboxRow)
@@ -179,11 +254,61 @@ class Outbox(Learners):
             )
 
     @uncut
+    async def hold(self, platforms: Sequence[str], updates: Collection[tuple[str, str]], messages: Collection[str], now: datetime) -> int:
+        if not self.shared:
+            return 1
+        async with self.writing() as session:
+            connection = await session.connection()
+            await self.extend_turns(session, updates, now)
+            mine = (outbox.c.key.in_(messages), outbox.c.worker == self.worker)
+            await connection.execute(outbox.update().where(*mine).values(lease_until=now + self.lease))
+            for platform in platforms:
+                await session.merge(WorkerRow(id=self.worker, platform=platform, seen_at=now))
+            living = (
+                select(func.count()).where(col(WorkerRow.platform).in_(platforms), col(WorkerRow.seen_at) > now - self.lease)
+                .group_by(WorkerRow.platform).order_by(func.count().desc()).limit(1)
+            )  # fmt: skip
+            return (await session.exec(living)).first() or 1
+
+    @uncut
+    async def holds(self, owed: Owed, now: datetime) -> bool:
+        async with self.writing() as session:
+            mine = (outbox.c.key == owed.key, _is(outbox, "sending"), outbox.c.worker == self.worker)
+            held = await self.core(session, outbox.update().where(*mine).values(lease_until=now + self.lease))
+            return bool(held.rowcount)
+
+    async def close(self) -> None:
+        """Gives back what this process still has, so that others need not wait for its lease to run out."""
+        self._closing.set()
+        if self._settling is not None:
+            await asyncio.wait([self._settling])
+        if self.shared:
+            with suppress(StoreError):
+                await self._give_back()
+        for quick in self._quick:
+            await quick.close()
+        await super().close()
+
+    @uncut
+    async def _give_back(self) -> None:
+        free = {"worker": "", "lease_until": None}
+        async with self.writing() as session:
+            mine = outbox.c.worker == self.worker
+            lost = {**free, "state": "retry", "unsure": True}
+            await self.core(session, outbox.update().where(mine, _is(outbox, "sending")).values(lost))
+            await self.core(session, outbox.update().where(mine, _is(outbox, "ready", "retry")).values(free))
+            await self.core(session, update(InboxRow).where(col(InboxRow.worker) == self.worker).values(free))
+            await session.exec(delete(WorkerRow).where(col(WorkerRow.id) == self.worker))
+            await self.tell(session, OUTBOX)
+            await self.tell(session, INBOX)
+
+    @uncut
     async def tidy(self, now: datetime) -> None:
         """Forgets handled keys and sent messages that nobody can ask about any more."""
         async with self.writing() as session:
             await session.exec(delete(InboxRow).where(col(InboxRow.done_at) < now - KEEP_DONE))
             await session.exec(delete(OutboxRow).where(col(OutboxRow.settled_at) < now - KEEP_DONE))
+            await session.exec(delete(WorkerRow).where(col(WorkerRow.seen_at) < now - KEEP_DONE))
 
     @uncut
     async def count(self) -> dict[str, int]:

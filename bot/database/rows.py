@@ -7,12 +7,26 @@ from dataclasses import asdict
 from datetime import date, datetime
 from functools import singledispatch
 
-from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import Field, SQLModel, UTCDateTime
 
 from bot.messages import Address
 from bot.model import Asked, Attempt, Fate, Finding, Grade, Learner, Mistaken, Occasion, Verdict
 from bot.outbox import Lane, Owed, thaw
+
+
+def _only(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """An index of few rows: those that still wait. What is done costs it nothing."""
+    return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
+
+
+WAITING = "state IN ('ready', 'retry', 'sending')"
+"""Messages that are not settled. Spelled as the database keeps it, so that a query can be seen to fit the index."""
+
+UNDONE = "done_at IS NULL"
+
+EMPTY = {"server_default": ""}
+ZERO = {"server_default": "0"}
 
 
 class LearnerRow(SQLModel, table=True):
@@ -30,6 +44,7 @@ class LearnerRow(SQLModel, table=True):
     expecting: str = ""
     reachable: bool = True
     next_due_at: datetime | None = Field(default=None, sa_type=UTCDateTime, index=True)
+    turn: int = Field(default=0, sa_column_kwargs=ZERO)
 
 
 class AddressRow(SQLModel, table=True):
@@ -82,20 +97,29 @@ class PractisedRow(SQLModel, table=True):
 
 class InboxRow(SQLModel, table=True):
     __tablename__ = "inbox"
-    __table_args__ = (UniqueConstraint("platform", "key"),)
+    __table_args__ = (
+        UniqueConstraint("platform", "key"),
+        _only("ix_inbox_undone", "platform", "person", "seq", where=UNDONE),
+    )
     seq: int | None = Field(default=None, primary_key=True)
     platform: str
     key: str
     raw: str = ""
     taken_at: datetime = Field(sa_type=UTCDateTime)
     done_at: datetime | None = Field(default=None, sa_type=UTCDateTime, index=True)
+    person: str = Field(default="", sa_column_kwargs=EMPTY)
+    worker: str = Field(default="", sa_column_kwargs=EMPTY)
+    lease_until: datetime | None = Field(default=None, sa_type=UTCDateTime)
 
 
 class OutboxRow(SQLModel, table=True):
     __tablename__ = "outbox"
     __table_args__ = (
-        Index("ix_outbox_state_not_before", "state", "not_before"),
-        Index("ix_outbox_chat", "platform", "chat", "state", "seq"),
+        _only("ix_outbox_waiting", "lane", "seq", where=WAITING),
+        _only("ix_outbox_waiting_chat", "platform", "chat", "seq", where=WAITING),
+        _only("ix_outbox_not_before", "not_before", where="state IN ('ready', 'retry')"),
+        # However many workers there are: one message a chat is being sent.
+        _only("ix_outbox_sending", "platform", "chat", where="state = 'sending'", unique=True),
     )
     seq: int | None = Field(default=None, primary_key=True)
     key: str = Field(unique=True)
@@ -115,6 +139,16 @@ class OutboxRow(SQLModel, table=True):
     unsure: bool = False
     message: str = ""
     settled_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    worker: str = Field(default="", sa_column_kwargs=EMPTY)
+
+
+class WorkerRow(SQLModel, table=True):
+    """A living process that sends for a platform; each says every few seconds that it lives."""
+
+    __tablename__ = "worker"
+    id: str = Field(primary_key=True)
+    platform: str = Field(primary_key=True)
+    seen_at: datetime = Field(sa_type=UTCDateTime)
 
 
 @singledispatch
@@ -186,5 +220,5 @@ def owed_of(row: OutboxRow) -> Owed:
     return Owed(
         key=row.key, address=Address(row.platform, row.user, row.chat), lane=Lane(row.lane), kind=row.kind,
         reply=thaw(row.payload) if row.payload else None, learner=row.learner, about=row.about, due_at=row.due_at,
-        tries=row.tries, unsure=row.unsure,
+        tries=row.tries, unsure=row.unsure, until=row.lease_until,
     )  # fmt: skip
