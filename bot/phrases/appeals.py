@@ -71,9 +71,7 @@ def stands(attempt: Attempt, ruling: Ruling, point: Point, said: str, wrong: Mis
     again = quote(f"“{shorten(said, 130)}”")
     wants = ("\n\nThe point wants: ", markup(shorten(point.statement, 220)))
     if ruling is Ruling.REFUSED:
-        reply = say(
-            "I read ", again, " again. Words to me, bare terms or the question's own words can't make a point.", *wants
-        )
+        reply = say("I read ", again, " again. Words to me, bare terms or the question's own words can't make a point.", *wants)
     elif wrong is not None:
         reply = say("I read ", again, " again, and it says something else. ", markup(shorten(wrong.correction, 220)), *wants)
     elif struck:
