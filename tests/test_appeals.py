@@ -333,7 +333,7 @@ def test_the_owner_s_table_of_appeals(
         ("cut-off", "cut-off"),
         ("cut‑off", "cut-off"),
         ("it fals when violatons are rarer", "It falls when violations are rarer"),
-        ("use it when crying wolf does harm it falls when violations are rarer", "Use it when crying wolf does harm. It falls when violations are rarer"),
+        ("crying wolf does harm it falls when violations", "crying wolf does harm. It falls when violations"),
         ("olf does", None),
         ("cry", None),
         ("wlof", None),
@@ -468,7 +468,7 @@ def appealing(draw: st.DrawFn) -> tuple[Rubric, str, Point, str]:
     return rubric, reply, draw(st.sampled_from(rubric.points)), words[:slip] + draw(st.sampled_from(["", "x"])) + words[slip:]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(appealing())
 def test_an_appeal_never_raises_more_than_its_point_weighs_and_never_lowers(case: tuple[Rubric, str, Point, str]) -> None:
     """And whatever is covered, partly covered or contradicted has a located span, before and after; no other verdict moves."""

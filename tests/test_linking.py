@@ -6,13 +6,21 @@ import asyncio
 import re
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
 import pytest
-from worlds import World, world
+from peers.discord import TOKEN as DISCORD_TOKEN
+from peers.discord import DiscordServer, discord_contract
+from peers.telegram import TOKEN, BotApiServer, telegram_contract
+from test_dialogues import FAST, AtDiscord, AtTelegram, Player
+from worlds import World, couriers, world
 
+from adapters.discord import Discord
+from adapters.discord.commands import definitions
+from adapters.telegram import Telegram
 from bot import days, links
 from bot.coach import Coach
 from bot.content import Library, Rubric
@@ -97,9 +105,6 @@ async def test_a_code_comes_from_the_chance_that_is_given_and_only_its_fingerpri
         (reply,) = await coach.handle(Message("k", TELEGRAM, "/link", home.clock()))
     assert "/link CDFG-BCDF" in reply.text
     assert drawn == [links.LETTERS] * 8
-    kept = database.read_bytes() + Path(f"{database}-wal").read_bytes() if Path(f"{database}-wal").exists() else database.read_bytes()
-    assert links.fingerprint("CDFGBCDF").encode() in kept
-    # The words of the reply wait in the outbox until they are sent; nothing else has the code.
     assert _rows(database, "SELECT fingerprint FROM link_code") == [(links.fingerprint("CDFGBCDF"),)]
 
 
@@ -406,7 +411,8 @@ async def test_replies_that_wait_go_where_they_were_asked_for(home: World) -> No
     await _says(home, DISCORD, "/streak")
     await _link(home, TELEGRAM, DISCORD)
 
-    assert "No streak yet" in [one async for one in _drain(home, "discord")][0]
+    heard = [one async for one in _drain(home, "discord")]
+    assert "No streak yet" in heard[0]
 
 
 async def test_a_home_that_is_gone_does_not_strand_the_learner(home: World) -> None:
@@ -584,7 +590,7 @@ async def test_two_chats_of_one_learner_reply_at_the_same_moment_and_nothing_is_
         bob = Address("console", "bob", "bob")
         await home.says("/help", address=bob)  # nobody else waits for them
         slow.go.set()
-        said = [replies[0].text for replies in await asyncio.wait_for(asyncio.gather(*turns), 20)]
+        said = [replies[0].text for replies in await asyncio.wait_for(asyncio.gather(*turns), 60)]
 
         assert slow.count == 1
         assert sorted("/100" in text for text in said) == [False, True]
@@ -593,28 +599,26 @@ async def test_two_chats_of_one_learner_reply_at_the_same_moment_and_nothing_is_
         assert (len(memory.past), len(memory.practised)) == (1, 1)
 
 
-async def test_a_reply_in_hand_is_not_lost_when_its_learner_is_linked_meanwhile(library: Library, database: Path) -> None:
+@pytest.mark.parametrize(("maker", "other"), [(TELEGRAM, DISCORD), (DISCORD, TELEGRAM)], ids=["by the other", "by the same"])
+async def test_a_reply_in_hand_is_not_lost_when_its_learner_is_linked_meanwhile(
+    library: Library, database: Path, maker: Address, other: Address
+) -> None:
     """Linking waits for the turn of either side."""
-    for maker, other in ((TELEGRAM, DISCORD), (DISCORD, TELEGRAM)):
-        slow = Slow()
-        async with world(library, database, grader=slow) as home:
-            home.keys = iter(range(100) if maker is TELEGRAM else range(200, 300)).__next__
-            code = await _code(home, maker)
-            await _says(home, TELEGRAM, "/next precision")
-            home.clock.move(minutes=1)
-            replying = asyncio.create_task(home.coach.handle(Message(f"r-{maker.platform}", TELEGRAM, GOOD, home.clock())))
-            await slow.begun.wait()
-            linking = asyncio.create_task(home.coach.handle(Message(f"l-{maker.platform}", other, f"/link {code}", home.clock())))
-            slow.go.set()
-            await asyncio.wait_for(asyncio.gather(replying, linking), 20)
+    slow = Slow()
+    async with world(library, database, grader=slow) as home:
+        code = await _code(home, maker)
+        await _says(home, TELEGRAM, "/next precision")
+        home.clock.move(minutes=1)
+        replying = asyncio.create_task(home.coach.handle(Message("r", TELEGRAM, GOOD, home.clock())))
+        await slow.begun.wait()
+        linking = asyncio.create_task(home.coach.handle(Message("l", other, f"/link {code}", home.clock())))
+        slow.go.set()
+        await asyncio.wait_for(asyncio.gather(replying, linking), 60)
 
-            memory = await _memory(home, DISCORD)
-            assert len(memory.past) == 1
-            assert memory.open is None
-            assert memory == await _memory(home, TELEGRAM)
-        database.unlink()
-        for tail in ("-wal", "-shm"):
-            Path(f"{database}{tail}").unlink(missing_ok=True)
+        memory = await _memory(home, DISCORD)
+        assert len(memory.past) == 1
+        assert memory.open is None
+        assert memory == await _memory(home, TELEGRAM)
 
 
 async def test_two_that_link_each_other_at_the_same_moment_end_as_one(home: World, database: Path) -> None:
@@ -624,7 +628,7 @@ async def test_two_that_link_each_other_at_the_same_moment_end_as_one(home: Worl
         home.coach.handle(Message("x", TELEGRAM, f"/link {two}", home.clock())),
         home.coach.handle(Message("y", DISCORD, f"/link {one}", home.clock())),
     ]
-    said = [replies[0].text for replies in await asyncio.wait_for(asyncio.gather(*turns), 20)]
+    said = [replies[0].text for replies in await asyncio.wait_for(asyncio.gather(*turns), 60)]
 
     assert sum("Linked." in text for text in said) == 1
     assert await home.store.whose(TELEGRAM) == await home.store.whose(DISCORD)
@@ -682,3 +686,55 @@ async def test_a_database_of_before_is_brought_up_to_date_with_its_rows(library:
         again.keys = iter(range(100, 200)).__next__
         assert len((await _memory(again, TELEGRAM)).past) == 1
         assert "Linked." in await _link(again, TELEGRAM, DISCORD)
+
+
+# ---------------------------------------------------------------------------------------------- through real platforms
+
+
+async def test_a_telegram_account_and_a_discord_account_are_one_learner(library: Library, database: Path) -> None:
+    """Through both loopback platforms and one courier: linked by code, a question asked here and answered there, parted again."""
+    async with world(library, database) as home, AsyncExitStack() as stack:
+        telegram = await stack.enter_async_context(
+            BotApiServer(contract=telegram_contract(), now=lambda: home.clock().timestamp())
+        )  # fmt: skip
+        discord = await stack.enter_async_context(DiscordServer(contract=discord_contract(), now=lambda: home.clock().timestamp()))
+        one = Telegram(home.coach, TOKEN, api=telegram.url.removesuffix("/bot"), pace=FAST, now=home.clock)
+        two = Discord(home.coach, DISCORD_TOKEN, api=discord.api, pace=FAST, now=home.clock)
+        courier = await stack.enter_async_context(couriers(home, [one, two]))
+        running = []
+        for adapter in (one, two):
+            await adapter.start()
+            running.append(asyncio.create_task(adapter.run()))
+        await discord.connected()
+        try:
+            here, there = AtTelegram(telegram, home, courier), AtDiscord(discord, home, courier)
+            assert "/100" in await _talk(here, "/next precision", GOOD)
+            found = re.search(r"/link ([A-Z]{4}-[A-Z]{4})", await here.says("/link"))
+            assert found
+            heard = await there.says(f"/link {found.group(1)}")
+            assert "Linked." in heard
+            assert "in your other chat (Telegram) counts together" in heard
+            assert "linked with your chat on Discord now" in await here._hears()
+            assert "1 day in a row" in await there.says("/streak")
+            assert "Question · Model evaluation" in await here.says("/next recall")
+            assert "/100 · Recall" in await there.says("recall is TP / (TP + FN), the share of true fraud that we caught")
+            assert "2 replies graded" in await here.says("/progress")
+            assert "This chat has a copy" in await there.says("/unlink")
+            assert "is on its own now" in await here._hears()
+            assert "2 replies graded" in await there.says("/progress")
+            assert "2 replies graded" in await here.says("/progress")
+        finally:
+            for adapter in (one, two):
+                await adapter.stop()
+            await asyncio.gather(*running)
+        assert telegram.violations == discord.violations == []
+        assert {"link", "unlink", "appeal", "flag"} <= {one["name"] for one in definitions()}
+        options = {one["name"]: [option["name"] for option in one["options"]] for one in definitions()}
+        assert (options["link"], options["unlink"], options["appeal"], options["flag"]) == (["code"], [], ["words"], ["reason"])
+
+
+async def _talk(player: Player, *texts: str) -> str:
+    heard = ""
+    for text in texts:
+        heard = await player.says(text)
+    return heard

@@ -338,7 +338,7 @@ async def test_what_was_taken_before_a_crash_is_in_the_ranking_of_a_round_that_c
         "user": str(bob.id), "text": f"/quiz reply {_id(question)}", "private": False, "language": "en-US",
         "place": [str(guild.id), str(guild.general.id), []], "name": "Bob", "given": {"reply": GOOD},
     }  # fmt: skip
-    await home.coach.take("discord", [(key, json.dumps(said))])
+    await home.store.take("discord", [(key, json.dumps(said))], home.clock())
     home.clock.move(minutes=11)
     await home.coach.deliver_due(["discord"])
     assert (await home.store.count()).get("outbox ready", 0) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from sqlalchemy import case, func
+from sqlalchemy import select as pick
 from sqlmodel import Field, SQLModel, UTCDateTime, col, select
 
 from bot.database.connection import uncut
@@ -84,8 +85,9 @@ class Appeals(Learners):
         async with self.reading() as session:
             raised = func.sum(case((col(AppealRow.outcome) == Ruling.RAISED.value, 1), else_=0))
             place = (col(AttemptRow.question), col(AttemptRow.followup), col(AppealRow.point))
-            rows = await session.exec(
-                select(*place, func.count(), raised)
+            connection = await session.connection()
+            rows = await connection.execute(
+                pick(*place, func.count(), raised)
                 .join(AttemptRow, col(AttemptRow.id) == col(AppealRow.attempt))
                 .where(col(AppealRow.copied).is_(False))
                 .group_by(*place)

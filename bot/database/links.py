@@ -276,7 +276,8 @@ def _identity(table: Table, owner: str, row: Row) -> tuple[Any, ...]:
 
 
 async def _rows(connection: AsyncConnection, table: Table, owner: str, learner: str) -> Sequence[Row]:
-    return (await connection.execute(pick(table).where(table.c[owner] == learner))).mappings().all()
+    found = await connection.execute(pick(table).where(table.c[owner] == learner))
+    return [dict(row) for row in found.mappings()]
 
 
 def _at(table: Table, row: Row) -> Any:

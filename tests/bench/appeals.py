@@ -11,13 +11,13 @@ import sys
 from collections import Counter
 
 from bench.grading import rows
+from worlds import MONDAY
 
 from bot import appeals
 from bot.content import default_folder, load
 from bot.grading import Judge, offline
 from bot.grading.plain import PlainGrader
 from bot.model import Attempt, Finding, Grade, Ruling
-from worlds import MONDAY
 
 TRUTH = {frozenset("C"): "made", frozenset("CP"): "made", frozenset("P"): "partly", frozenset("M"): "missing", frozenset("X"): "contrary"}
 
