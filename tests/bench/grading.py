@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rapidfuzz import fuzz
-
 from bench.measures import error, interval, kappa, pearson
 from bench.public import public
+from rapidfuzz import fuzz
+
 from bot.content import Library, default_folder, load
 from bot.grading import offline
 from bot.grading.plain import PlainGrader
@@ -97,7 +97,9 @@ def ours(name: str, library: Library, judge: Any, plain: PlainGrader) -> None:
     found = [row for row in rows(name) if row["question_id"] in library.questions]
     questions = [library.questions[row["question_id"]] for row in found]
     grades = [judge.judge(question, row["answer"]) for row, question in zip(found, questions, strict=True)]
-    quoted = sum(1 for row, grade in zip(found, grades, strict=True) for v in grade.verdicts if v.quote and v.quote != row["answer"][v.start : v.end])
+    quoted = sum(
+        1 for row, grade in zip(found, grades, strict=True) for v in grade.verdicts if v.quote and v.quote != row["answer"][v.start : v.end]
+    )
     scores: dict[str, list[float | None]] = {
         judge.name: [grade.score for grade in grades],
         plain.name: [plain.judge(question, row["answer"]).score for row, question in zip(found, questions, strict=True)],
