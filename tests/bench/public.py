@@ -22,7 +22,7 @@ from bot.grading.reading import LONGEST
 from bot.grading.reference import Reference, ReferenceGrader, against
 from bot.grading.training.reference import Marked, read, sample
 
-TEST, TRAIN = 1500, 800
+TEST, TRAIN = 1500, 500
 """The most answers of a set that are measured, and that the controls are fitted on."""
 
 Fit = Callable[[np.ndarray], np.ndarray]
@@ -47,7 +47,9 @@ def measured(name: str, test: Sequence[Marked], train: Sequence[Marked], whole: 
     marks, known = 100 * np.array([one.mark for one in test]), 100 * np.array([one.mark for one in train])
     told = np.array([-1.0 if made.score is None else made.score for made in grades])
     given = told >= 0
-    shown(grades[0].graded_by, marks[given], told[given], told[given])
+    shown(grader.name, marks[given], told[given], told[given])
+    fitting = np.array([grader.judge(Reference(one.question, one.reference), one.answer).score or 0 for one in train])
+    shown("  on their scale", marks[given], told[given], fitted(fitting, known)(told[given]))
     print(f"  {'':28s} no score: {int((~given).sum())}")
     controls: dict[str, Callable[[Marked], float]] = {
         "length": lambda one: math.log1p(len(one.answer.split())),
