@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,14 +20,13 @@ from typing import TYPE_CHECKING, Any
 from bot.errors import CoachError, ContentError, SettingsError, StoreError
 
 if TYPE_CHECKING:
-    from bot.grading.reference import Reference
-
     from bot.coach import Coach
     from bot.config import Settings
     from bot.content import Library, Rubric
     from bot.database import Database
     from bot.grading import Judge
-    from bot.grading.explain import Explanation
+    from bot.grading.explain import ByReference, Explanation
+    from bot.grading.reference import PlainReferences, Reference, ReferenceGrader
     from bot.model import Grade
     from bot.ports import Adapter, Grader
 
@@ -382,17 +382,17 @@ def _grade(options: argparse.Namespace) -> int:
     grader = _grader(known, library, options.grader)
     if options.explain:
         return _explain(options, library, grader)
-    status = OK
+    graders, status = _Graders(grader), OK
     for number, line in enumerate(sys.stdin.buffer, 1):
         if not line.strip():
             continue
         try:
-            raw, asked = _asked_to_grade(line, library)
+            raw, against, answer = _asked_to_grade(line, library)
         except ValueError as error:
             print(f"coach: line {number}: {error}", file=sys.stderr, flush=True)
             status = FAILED
             continue
-        grade = asked.grade(grader)
+        grade = graders.grade(against, answer)
         verdicts = [{"point": one.point, "verdict": one.finding.value, "quote": one.quote} for one in grade.verdicts]
         result = {
             "id": raw.get("id"), "score": grade.score, "verdicts": verdicts,
@@ -408,45 +408,54 @@ def _explain(options: argparse.Namespace, library: Library, grader: Judge) -> in
     from bot.grading import explain
 
     try:
+        against: Rubric | Reference
         if options.question is not None:
-            said = sys.stdin.buffer.read().decode(errors="replace").strip()
-            asked = _ToGrade(_known(options.question, library), said)
+            against, answer = _known(options.question, library), sys.stdin.buffer.read().decode(errors="replace").strip()
         else:
-            line = next((line for line in sys.stdin.buffer if line.strip()), b"")
+            number, line = next(((number, line) for number, line in enumerate(sys.stdin.buffer, 1) if line.strip()), (0, b""))
             if not line:
-                raise ValueError("there is no line to explain")
-            _, asked = _asked_to_grade(line, library)
+                raise CoachError("there is no line to explain")
+            _, against, answer = _asked_to_grade(line, library)
     except ValueError as error:
-        print(f"coach: {error}" if options.question is not None else f"coach: line 1: {error}", file=sys.stderr)
-        return FAILED
-    told = asked.explain(grader)
+        where = "" if options.question is not None else f"line {number}: "
+        raise CoachError(f"{where}{error}") from None
+    told = _Graders(grader).explain(against, answer)
     out = json.dumps(explain.data(told), indent=2) + "\n" if options.json else explain.text(told)
     sys.stdout.buffer.write(out.encode(errors="replace"))
     return OK
 
 
-@dataclass(frozen=True)
-class _ToGrade:
-    """A reply, and the rubric or the reference that it is to be held against."""
+class _Graders:
+    """The judge, and what grades by references, which is made when the first of them comes."""
 
-    against: Rubric | Reference
-    answer: str
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
 
-    def grade(self, grader: Judge) -> Grade:
-        from bot.grading.reference import Reference, grade
+    @cached_property
+    def _references(self) -> ReferenceGrader | PlainReferences:
+        from bot.grading.encoder import WeightsError
+        from bot.grading.reference import against
 
-        if isinstance(self.against, Reference):
-            return grade(grader, self.against, self.answer)
-        return grader.judge(self.against, self.answer)
+        try:
+            return against(self._judge)
+        except WeightsError as error:
+            raise CoachError(str(error)) from error
 
-    def explain(self, grader: Judge) -> Explanation:
-        from bot.grading.reference import Reference, explained
+    def grade(self, against: Rubric | Reference, answer: str) -> Grade:
+        from bot.content import Rubric
 
+        return self._judge.judge(against, answer) if isinstance(against, Rubric) else self._references.judge(against, answer)
+
+    def explain(self, against: Rubric | Reference, answer: str) -> Explanation | ByReference:
+        from bot.content import Rubric
         from bot.grading import explain
+        from bot.grading.reference import ReferenceGrader, rubric
 
-        if isinstance(self.against, Reference):
-            return explained(grader, self.against, self.answer)
-        return explain.explain(explain.watched(grader), self.against, self.answer)
+        if not isinstance(against, Rubric):
+            if isinstance(self._references, ReferenceGrader):
+                return explain.explain_reference(self._references, against, answer)
+            against = rubric(against)
+        return explain.explain(explain.watched(self._judge), against, answer)
 
 
 def _appeals(options: argparse.Namespace) -> int:
@@ -465,19 +474,19 @@ def _flags(options: argparse.Namespace) -> int:
     return asyncio.run(flags(known.database, _library(known), as_json=options.json))
 
 
-def _asked_to_grade(line: bytes, library: Library) -> tuple[dict[str, Any], _ToGrade]:
+def _asked_to_grade(line: bytes, library: Library) -> tuple[dict[str, Any], Rubric | Reference, str]:
     """What a line asks for. Raises ValueError with a sentence that says what is wrong with it."""
     try:
         raw = json.loads(line)
     except (ValueError, RecursionError):
         raise ValueError("is not JSON") from None
     if isinstance(raw, dict) and "reference" in raw:
-        return raw, _against_reference(raw)
+        return raw, _reference(raw), raw["answer"]
     if not isinstance(raw, dict) or "id" not in raw or not isinstance(raw.get("answer"), str):
         raise ValueError("is not an object with id, question_id and answer")
     if "question_id" not in raw:
         raise ValueError("is not an object with id, question_id and answer")
-    return raw, _ToGrade(_known(raw["question_id"], library), raw["answer"])
+    return raw, _known(raw["question_id"], library), raw["answer"]
 
 
 def _known(name: object, library: Library) -> Rubric:
@@ -486,7 +495,7 @@ def _known(name: object, library: Library) -> Rubric:
     return library.questions[name]
 
 
-def _against_reference(raw: dict[str, Any]) -> _ToGrade:
+def _reference(raw: dict[str, Any]) -> Reference:
     from bot.grading.reference import Reference
 
     if "question_id" in raw:
@@ -495,7 +504,7 @@ def _against_reference(raw: dict[str, Any]) -> _ToGrade:
         raise ValueError("is not an object with id, question, reference and answer")
     if not any(char.isalnum() for char in raw["reference"]):
         raise ValueError("the reference is empty")
-    return _ToGrade(Reference(raw["question"], raw["reference"]), raw["answer"])
+    return Reference(raw["question"], raw["reference"])
 
 
 def _line(result: dict[str, Any]) -> bytes:

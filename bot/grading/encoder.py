@@ -62,6 +62,7 @@ class Pieces:
 
     def __init__(self, vocabulary: Sequence[str]) -> None:
         """`vocabulary`: the pieces in the order of their ids."""
+        self.vocabulary = tuple(vocabulary)
         self._ids = {piece: number for number, piece in enumerate(vocabulary)}
         self._known: dict[str, tuple[int, ...]] = {}
         try:

@@ -16,8 +16,9 @@ import numpy as np
 from bot.content import Rubric
 from bot.grading import Judge, arithmetic
 from bot.grading.evidence import FEATURES, Evidence, Numbers
-from bot.grading.reader import CLASSES, LEAST, MOST, ReaderGrader
+from bot.grading.reader import CLASSES, ReaderGrader
 from bot.grading.reading import LONGEST, Window, segments
+from bot.grading.reference import NUMBERS, Compared, Fitted, Prepared, Reference, ReferenceGrader
 from bot.model import Finding, Grade, Verdict
 
 WIDTH = 100
@@ -25,6 +26,9 @@ WIDTH = 100
 
 MOVERS = 4
 """Features shown for each point."""
+
+LITTLE = 0.01
+"""Effects below this one are not shown."""
 
 GATES = {
     "language": "The reply is not in English, so it can't be graded: no score, which is not a zero.",
@@ -44,9 +48,7 @@ class WatchedReader(ReaderGrader):
     @classmethod
     def of(cls, grader: ReaderGrader) -> WatchedReader:
         """`grader`, watched: the same encoder, fitted numbers and memory of rubrics."""
-        made = cls(grader.gatherer.encoder, grader._head)
-        made.gatherer = grader.gatherer
-        return made
+        return cls(grader.gatherer, grader._head)
 
     def judge(self, rubric: Rubric, reply: str) -> Grade:
         self.seen = None
@@ -78,7 +80,9 @@ class WatchedReader(ReaderGrader):
 
 
 def _share(chances: Numbers) -> Numbers:
-    return np.clip((chances[:, 0] + 0.5 * chances[:, 1] - LEAST) / (MOST - LEAST), 0.0, 1.0)
+    """What the models expect of each point, 0..1, before it is stretched into a strength."""
+    made: Numbers = chances[:, 0] + 0.5 * chances[:, 1]
+    return made
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,26 @@ class Explanation:
     working: arithmetic.Working | None
 
 
+@dataclass(frozen=True)
+class ByReference:
+    """A grade by a reference and all that it was made of; `compared` and `prepared` are None where nothing was compared."""
+
+    reference: Reference
+    answer: str
+    grade: Grade
+    segments: tuple[Window, ...]
+    compared: Compared | None
+    prepared: Prepared | None
+    fitted: Fitted
+
+
+def explain_reference(grader: ReferenceGrader, reference: Reference, answer: str) -> ByReference:
+    """Grades `answer` and says why."""
+    grade, windows, compared = grader.watch(reference, answer)
+    prepared = grader.prepared(reference) if compared else None
+    return ByReference(reference, answer, grade, tuple(windows), compared, prepared, grader.fitted)
+
+
 def watched(judge: Judge) -> Judge:
     """`judge`, so that it can be explained in full where that is possible."""
     return WatchedReader.of(judge) if isinstance(judge, ReaderGrader) else judge
@@ -144,7 +168,9 @@ def explain(judge: Judge, rubric: Rubric, reply: str) -> Explanation:
     """Grades `reply` and says why. A judge that is not a WatchedReader is explained by its verdicts and the arithmetic alone."""
     grade = judge.judge(rubric, reply)
     whole = segments(reply[:LONGEST])
-    read, points, misconceptions = tuple(whole), (), ()
+    read = tuple(whole)
+    points: tuple[PointSeen, ...] = ()
+    misconceptions: tuple[MisconceptionSeen, ...] = ()
     if isinstance(judge, WatchedReader):
         read = ()
         if judge.seen is not None:
@@ -160,7 +186,11 @@ def _points(judge: WatchedReader, rubric: Rubric, evidence: Evidence) -> Iterato
     chances, moved = judge.chances(evidence.points), judge.moved(evidence.points)
     for k in range(len(rubric.points)):
         numbers = dict(zip(FEATURES, (float(number) for number in evidence.points[k]), strict=True))
-        first = sorted(range(len(FEATURES)), key=lambda column: (-abs(moved[k, column]), column))[:MOVERS]
+        first = [
+            column
+            for column in sorted(range(len(FEATURES)), key=lambda column: (-abs(moved[k, column]), column))[:MOVERS]
+            if abs(moved[k, column]) >= LITTLE
+        ]
         said, unsaid = evidence.verbatim[k], evidence.reversed[k]
         settled = ""
         if said is not None:
@@ -200,23 +230,19 @@ def _misconceptions(judge: WatchedReader, rubric: Rubric, evidence: Evidence, gr
 # ---------------------------------------------------------------------------------------------- as text
 
 
-def text(told: Explanation) -> str:
+def text(told: Explanation | ByReference) -> str:
     """The explanation in lines of at most WIDTH columns."""
-    return "\n".join(_lines(told)) + "\n"
+    return "\n".join(_reference_lines(told) if isinstance(told, ByReference) else _lines(told)) + "\n"
 
 
-def _lines(told: Explanation) -> Iterator[str]:
-    grade = told.grade
-    yield from _wrapped("Question: ", told.rubric.prompt)
+def _head(question: str, reply: str, grade: Grade) -> Iterator[str]:
+    yield from _wrapped("Question: ", question)
     yield f"Score: {'none' if grade.score is None else grade.score}, by {grade.graded_by}"
     yield ""
-    yield f"Segments of the reply ({len(told.reply.split())} words)"
-    for number, window in enumerate(told.segments, 1):
-        yield from _wrapped(f"  {number:2d} [{window.start}:{window.end}] ", window.text)
-    for window in told.left_out:
-        yield from _wrapped(f"   - [{window.start}:{window.end}] left out: ", window.text)
-    if not told.segments and not told.left_out:
-        yield "  none"
+    yield f"Segments of the reply ({len(reply.split())} words)"
+
+
+def _gates(grade: Grade) -> Iterator[str]:
     yield ""
     yield "Gates"
     for note in grade.note.split():
@@ -224,6 +250,18 @@ def _lines(told: Explanation) -> Iterator[str]:
     if not grade.note:
         yield "  none fired"
     yield ""
+
+
+def _lines(told: Explanation) -> Iterator[str]:
+    grade = told.grade
+    yield from _head(told.rubric.prompt, told.reply, grade)
+    for number, window in enumerate(told.segments, 1):
+        yield from _wrapped(f"  {number:2d} [{window.start}:{window.end}] ", window.text)
+    for window in told.left_out:
+        yield from _wrapped(f"   - [{window.start}:{window.end}] left out: ", window.text)
+    if not told.segments and not told.left_out:
+        yield "  none"
+    yield from _gates(grade)
     yield "Points"
     for k, verdict in enumerate(grade.verdicts):
         yield from _point(told, k, verdict)
@@ -250,7 +288,8 @@ def _point(told: Explanation, k: int, verdict: Verdict) -> Iterator[str]:
             f"      most     states {seen.states[0]:.2f} in segment {seen.states[1]}, "
             f"denies {seen.denies[0]:.2f} in segment {seen.denies[1]}"
         )
-        yield "      moved by " + ", ".join(f"{name} {value:.2f} ({effect:+.2f})" for name, value, effect in seen.moved)
+        movers = ", ".join(f"{name} {value:.2f} ({effect:+.2f})" for name, value, effect in seen.moved)
+        yield from _wrapped("      moved by ", movers or "nothing by more than 0.01")
         yield "      chances  " + ", ".join(f"{name} {chance:.2f}" for name, chance in seen.chances.items())
         if seen.settled:
             yield from _wrapped("      settled  ", seen.settled)
@@ -260,6 +299,7 @@ def _point(told: Explanation, k: int, verdict: Verdict) -> Iterator[str]:
 
 def _misconception(told: Explanation, one: MisconceptionSeen) -> Iterator[str]:
     yield f"  {one.id}: {'named' if one.named else 'not named'}, chance {one.chance:.2f}"
+    yield from _wrapped("      says     ", one.statement)
     yield f"      nearest  segment {one.judged.segment}, cosine {one.cosine:.2f}"
     yield f"      judge    {_judged(one.judged)}"
     if one.why:
@@ -291,6 +331,49 @@ def _arithmetic(told: Explanation) -> Iterator[str]:
         yield f"  score = the base, as nothing is contradicted = {working.score}"
 
 
+def _reference_lines(told: ByReference) -> Iterator[str]:
+    yield from _head(told.reference.question or "not given", told.answer, told.grade)
+    for number, window in enumerate(told.segments, 1):
+        yield from _wrapped(f"  {number:2d} [{window.start}:{window.end}] ", window.text)
+    yield from _gates(told.grade)
+    yield "Clauses of the reference"
+    clauses = told.reference.clauses()
+    for k, verdict in enumerate(told.grade.verdicts):
+        yield f"  {verdict.point}: {verdict.finding.value}, strength {verdict.strength:.3f}"
+        yield from _wrapped("      says     ", clauses[k].text)
+        if told.compared is None:
+            continue
+        yield f"      nearest  segment {told.compared.best[k] + 1}"
+        yield from _wrapped("      numbers  ", ", ".join(f"{name} {value:.2f} ({part:+.2f})" for name, value, part in _parts(told, k)))
+        if told.compared.turned[k]:
+            yield "      settled  the same words, and only one of the two is negated: contradicted"
+        if verdict.quote:
+            yield from _wrapped("      quote    ", f"[{verdict.start}:{verdict.end}] {verdict.quote}")
+    yield ""
+    yield "Arithmetic"
+    if told.compared is None or told.prepared is None:
+        yield "  none: there was nothing to compare"
+        return
+    for k, (weight, strength) in enumerate(zip(told.prepared.weights, told.compared.strengths, strict=True)):
+        inside = told.fitted.constant + sum(part for _, _, part in _parts(told, k))
+        why = f"1 / (1 + e^-({inside:.3f}))"
+        if told.compared.turned[k]:
+            why = "contradicted"
+        elif told.compared.repeats:
+            why += f" x {told.prepared.shares[k]:.3f}"
+        yield f"  r{k + 1:<3d} strength {why} = {strength:.3f}, x weight {weight:.3f} = {100 * weight * strength:.2f}"
+    if told.compared.repeats:
+        yield "  No word is new to the question: a clause counts as far as the question gives it away."
+    yield f"  score = the sum, rounded = {told.grade.score}"
+
+
+def _parts(told: ByReference, k: int) -> Iterator[tuple[str, float, float]]:
+    """Each number of a clause, and its number times its weight."""
+    if told.compared is not None:
+        for name, value, weight in zip(NUMBERS, told.compared.numbers[k], told.fitted.weights, strict=True):
+            yield name, float(value), float(value * weight)
+
+
 def _judged(seen: Seen) -> str:
     return f"states {seen.states:.2f}, denies {seen.denies:.2f}, neither {seen.neither:.2f}"
 
@@ -303,8 +386,38 @@ def _wrapped(head: str, words: str) -> Iterator[str]:
 # ---------------------------------------------------------------------------------------------- as JSON
 
 
-def data(told: Explanation) -> dict[str, Any]:
+def data(told: Explanation | ByReference) -> dict[str, Any]:
     """The explanation as plain values. Segments are counted from 1; places are offsets into the reply."""
+    return _reference_data(told) if isinstance(told, ByReference) else _data(told)
+
+
+def _reference_data(told: ByReference) -> dict[str, Any]:
+    clauses, compared, prepared = told.reference.clauses(), told.compared, told.prepared
+    points = []
+    for k, verdict in enumerate(told.grade.verdicts):
+        made: dict[str, Any] = {
+            "point": verdict.point, "statement": clauses[k].text, "verdict": verdict.finding.value, "quote": verdict.quote,
+            "start": verdict.start, "end": verdict.end, "weight": 0.0, "strength": 0.0,
+        }  # fmt: skip
+        if compared is not None and prepared is not None:
+            made |= {
+                "weight": float(prepared.weights[k]), "strength": float(compared.strengths[k]), "segment": compared.best[k] + 1,
+                "turned": compared.turned[k],
+                "numbers": [{"name": name, "value": _short(value), "part": _short(part)} for name, value, part in _parts(told, k)],
+            }  # fmt: skip
+        points.append(made)
+    return {
+        "score": told.grade.score,
+        "graded_by": told.grade.graded_by,
+        "gates": told.grade.note.split(),
+        "segments": [{"start": window.start, "end": window.end, "text": window.text} for window in told.segments],
+        "points": points,
+        "constant": told.fitted.constant,
+        "repeats": compared is not None and compared.repeats,
+    }
+
+
+def _data(told: Explanation) -> dict[str, Any]:
     grade, working = told.grade, told.working
     points = []
     for k, verdict in enumerate(grade.verdicts):

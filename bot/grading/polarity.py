@@ -24,7 +24,8 @@ NEAR = 0.85
 """Share of the shorter text's words that must stand in the other, in order, for a denial to be one."""
 
 _SCALES = (
-    ("""raise raises raised raising rise rises rising increase increases increased increasing grow grows growing higher highest high more most
+    ("""raise raises raised raising
+        rise rises rising increase increases increased increasing grow grows growing higher highest high more most
         larger largest large big bigger gain gains up climbs climb inflates many""",
      """lower lowers lowered lowering fall falls falling decrease decreases decreased decreasing shrink shrinks shrinking low lowest less
         least fewer few smaller smallest small little drop drops reduce reduces reduced reducing down cuts cut deflates"""),

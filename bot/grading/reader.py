@@ -94,14 +94,14 @@ class ReaderGrader:
 
     name = VERSION
 
-    def __init__(self, encoder: Encoder, head: Head, library: Library, cache: Path | None = None) -> None:
-        self.gatherer = Gatherer(encoder, library, cache)
+    def __init__(self, gatherer: Gatherer, head: Head) -> None:
+        self.gatherer = gatherer
         self._head = head
 
     @classmethod
     def load(cls, library: Library, cache: Path | None = None, folder: Path = WEIGHTS) -> ReaderGrader:
         """Reads the weights that come with the coach. Raises WeightsError in a sentence."""
-        return cls(Encoder.load(folder / "encoder.npz"), Head.load(folder / "head.json"), library, cache)
+        return cls(Gatherer(Encoder.load(folder / "encoder.npz"), library, cache), Head.load(folder / "head.json"))
 
     async def grade(self, rubric: Rubric, reply: str) -> Grade:
         return self.judge(rubric, reply)

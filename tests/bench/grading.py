@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rapidfuzz import fuzz
-
 from bench.measures import error, interval, kappa, pearson
 from bench.public import public
+from rapidfuzz import fuzz
+
 from bot.content import Library, default_folder, load
 from bot.grading import offline
 from bot.grading.plain import PlainGrader

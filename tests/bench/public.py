@@ -13,44 +13,48 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bench.measures import error, interval, kappa, pearson
 from rapidfuzz import fuzz
 
-from bench.measures import error, interval, kappa, pearson
-from bot.grading import Judge
 from bot.grading.encoder import Encoder
+from bot.grading.reader import ReaderGrader
 from bot.grading.reading import LONGEST
-from bot.grading.reference import Reference, grade
+from bot.grading.reference import Reference, ReferenceGrader, against
 from bot.grading.training.reference import Marked, read, sample
 
-TEST, TRAIN = 1500, 800
+TEST, TRAIN = 1500, 500
 """The most answers of a set that are measured, and that the controls are fitted on."""
 
 Fit = Callable[[np.ndarray], np.ndarray]
 
 
-def public(folder: Path, judge: Judge, encoder: Encoder) -> None:
+def public(folder: Path, reader: ReaderGrader) -> None:
     """Prints the figures for every set in `folder`."""
+    grader = against(reader)
+    assert isinstance(grader, ReferenceGrader)
     files = sorted(folder.glob("*.jsonl"))
     if not files:
         print(f"\nno public sets in {folder}")
     for file in files:
         answers = read(file)
         test, train = (sample([one for one in answers if one.test is part], most) for part, most in ((True, TEST), (False, TRAIN)))
-        measured(file.stem, test, train, sum(one.test for one in answers), judge, encoder)
+        measured(file.stem, test, train, sum(one.test for one in answers), grader)
 
 
-def measured(name: str, test: Sequence[Marked], train: Sequence[Marked], whole: int, judge: Judge, encoder: Encoder) -> None:
+def measured(name: str, test: Sequence[Marked], train: Sequence[Marked], whole: int, grader: ReferenceGrader) -> None:
     print(f"\n== {name}, by the reference alone: {len(test)} of the {whole} answers of the test part; controls fitted on {len(train)}")
-    grades = [grade(judge, Reference(one.question, one.reference), one.answer) for one in test]
+    grades = [grader.judge(Reference(one.question, one.reference), one.answer) for one in test]
     marks, known = 100 * np.array([one.mark for one in test]), 100 * np.array([one.mark for one in train])
     told = np.array([-1.0 if made.score is None else made.score for made in grades])
     given = told >= 0
-    shown(grades[0].graded_by, marks[given], told[given], told[given])
+    shown(grader.name, marks[given], told[given], told[given])
+    fitting = np.array([grader.judge(Reference(one.question, one.reference), one.answer).score or 0 for one in train])
+    shown("  on their scale", marks[given], told[given], fitted(fitting, known)(told[given]))
     print(f"  {'':28s} no score: {int((~given).sum())}")
     controls: dict[str, Callable[[Marked], float]] = {
         "length": lambda one: math.log1p(len(one.answer.split())),
         "rapidfuzz": lambda one: fuzz.token_set_ratio(one.reference, one.answer),
-        "cosine": cosine(encoder),
+        "cosine": cosine(grader.encoder),
     }
     for control, of in controls.items():
         values = np.array([of(one) for one in test])
