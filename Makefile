@@ -12,7 +12,7 @@ run: .venv/.run
 test: .venv/.dev
 	$(BIN)/pytest -q -n 2 --dist worksteal
 
-# How well the grader agrees with markers; about two minutes.
+# How well the grader agrees with markers; about two minutes, and some more where COACH_PUBLIC_SETS names a folder of public sets.
 bench-grading: .venv/.dev
 	PYTHONPATH=tests $(BIN)/python -m bench.grading
 

@@ -48,8 +48,8 @@ class WatchedReader(ReaderGrader):
     @classmethod
     def of(cls, grader: ReaderGrader) -> WatchedReader:
         """`grader`, watched: the same encoder, fitted numbers and memory of rubrics."""
-        made = cls(grader.gatherer.encoder, grader._head)
-        made.gatherer = grader.gatherer
+        made = cls.__new__(cls)
+        made.__dict__.update(grader.__dict__)
         return made
 
     def judge(self, rubric: Rubric, reply: str) -> Grade:
