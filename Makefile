@@ -21,7 +21,7 @@ bench: .venv/.dev postgres
 	$(BIN)/python tests/bench/discord_ack.py
 	$(BIN)/python tests/bench/postgres.py
 
-# How well the grader agrees with markers; about two minutes.
+# How well the grader agrees with markers; about two minutes, and some more where COACH_PUBLIC_SETS names a folder of public sets.
 bench-grading: .venv/.dev
 	PYTHONPATH=tests $(BIN)/python -m bench.grading
 

@@ -26,8 +26,8 @@ REPLIES = {
 
 
 @pytest.fixture(scope="module")
-def grader(tmp_path_factory: pytest.TempPathFactory) -> ReaderGrader:
-    return ReaderGrader.load(cache=tmp_path_factory.mktemp("claims"))
+def grader(library: Library, tmp_path_factory: pytest.TempPathFactory) -> ReaderGrader:
+    return ReaderGrader.load(library, cache=tmp_path_factory.mktemp("claims"))
 
 
 def _explained(grader: ReaderGrader, library: Library, reply: str) -> Explanation:

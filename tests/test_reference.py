@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.content import Library
 from bot.grading.explain import WIDTH, data, explain_reference, text
 from bot.grading.plain import PlainGrader
 from bot.grading.reader import ReaderGrader
@@ -28,8 +29,8 @@ WIRE = Reference(
 
 
 @pytest.fixture(scope="module")
-def judge() -> ReferenceGrader:
-    made = against(ReaderGrader.load())
+def judge(library: Library) -> ReferenceGrader:
+    made = against(ReaderGrader.load(library))
     assert isinstance(made, ReferenceGrader)
     return made
 

@@ -23,8 +23,8 @@ TRUTH = {frozenset("C"): "made", frozenset("CP"): "made", frozenset("P"): "partl
 
 
 def main() -> None:
-    judge: Judge = PlainGrader() if "plain" in sys.argv else offline()[0]
     library = load(default_folder())
+    judge: Judge = PlainGrader() if "plain" in sys.argv else offline(library)[0]
     seen: Counter[tuple[str, str]] = Counter()
     raised: Counter[tuple[str, str]] = Counter()
     for row in sorted(rows("aside"), key=lambda one: str(one["question_id"])):

@@ -26,7 +26,7 @@ from bot.grading.reference import NUMBERS, Fitted, Reference, ReferenceGrader, e
 
 Floats = NDArray[np.float64]
 
-MOST = 1500
+MOST = 1000
 """Answers of a set that are fitted on, at most."""
 
 COUNTS = {"stita": 0.5, "saf_real": 0.8}
