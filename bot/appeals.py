@@ -227,8 +227,8 @@ def rule(rubric: Rubric, attempt: Attempt, point: Point, span: Window, reading: 
     ):
         return Heard(Ruling.CONTRARY, grade)
     finding, strength = _lenient(rubric, point, span, read)
-    if reading.score is None or _RANK[finding] <= _RANK[before.finding]:
-        return Heard(Ruling.KEPT, grade)
+    if finding is Finding.MISSING or reading.score is None or _RANK[finding] <= _RANK[before.finding]:
+        return Heard(Ruling.KEPT, grade)  # that a point is not contradicted after all does not make it
     after = replace(
         before,
         finding=finding,

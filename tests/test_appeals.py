@@ -403,6 +403,9 @@ def test_a_contradiction_is_lifted_only_where_its_own_words_do_not_read_as_one_a
     still = appeals.rule(PRECISION, attempt, point, SPAN, RIGHT, _found(Finding.CONTRADICTED))
     assert (still.ruling, still.grade) == (Ruling.CONTRARY, attempt.grade)
     assert appeals.rule(PRECISION, attempt, point, SPAN, RIGHT, None).ruling is Ruling.CONTRARY
+    start = REPLY.index("It falls")
+    unsaid = appeals.rule(PRECISION, attempt, point, Window("It falls", start, start + 8), _found(Finding.MISSING), _found(Finding.MISSING))
+    assert (unsaid.ruling, unsaid.grade) == (Ruling.KEPT, attempt.grade)
     lifted = appeals.rule(PRECISION, attempt, point, SPAN, RIGHT, _found(Finding.MISSING))
     assert lifted.ruling is Ruling.RAISED
     assert lifted.grade.verdict("definition").finding is Finding.COVERED  # type: ignore[union-attr]
@@ -490,6 +493,7 @@ def test_an_appeal_never_raises_more_than_its_point_weighs_and_never_lowers(case
     assert after is not None
     assert after.strength >= before.strength
     assert (heard.ruling is Ruling.RAISED) == (after != before)
+    assert after == before or after.finding in (Finding.PARTLY, Finding.COVERED)
     assert [v for v in heard.grade.verdicts if v.point != point.id] == [v for v in grade.verdicts if v.point != point.id]
     assert heard.grade.misconceptions == grade.misconceptions
     for verdict in heard.grade.verdicts:

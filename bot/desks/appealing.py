@@ -47,6 +47,8 @@ class Appealing(Desk):
         return {"appeal": self._appeal, "flag": self._flag, "flagged": self._flagged}
 
     async def typed(self, turn: Turn, text: str) -> Outcome | None:
+        if not turn.message.private:
+            return None
         kind, *rest = turn.learner.expecting.split()
         turn = replace(turn, learner=replace(turn.learner, expecting=""))
         if kind == FLAG:

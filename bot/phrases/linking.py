@@ -76,8 +76,9 @@ def not_linked() -> Reply:
 
 def unlinked(learner: Learner, others: Sequence[str]) -> Reply:
     daily = f" Both get a daily question at {clock(learner.minute)}; /daily off ends it in one." if learner.minute is not None else ""
+    keep = "keeps" if len(set(others)) == 1 else "keep"
     return say(
-        bold("Parted."), f" This chat has a copy of all you did so far and goes on alone; {_list(others)} keeps the original. "
+        bold("Parted."), f" This chat has a copy of all you did so far and goes on alone; {_list(others)} {keep} the original. "
         f"From now on each counts for itself.{daily}",
     )  # fmt: skip
 
