@@ -33,6 +33,9 @@ SOME, ENOUGH = 0.15, 0.65
 STATED = 0.5
 """Chance from which a misconception is named."""
 
+QUOTED = 5
+"""Words in a row from which a segment is known for one of the model answer."""
+
 CONTRADICTED = 3
 CLASSES = (Finding.COVERED, Finding.PARTLY, Finding.MISSING, Finding.CONTRADICTED)
 
@@ -134,6 +137,8 @@ class ReaderGrader:
             contradicted = int(np.argmax(chances)) == CONTRADICTED
             sure = float(chances[CONTRADICTED]) if contradicted else max(strength, 1.0 - strength)
             said, unsaid = evidence.verbatim[k], evidence.reversed[k]
+            if contradicted and said is None and unsaid is None and _quoted(windows[evidence.worst[k]], rubric):
+                said = evidence.worst[k]
             if said is not None:  # the rubric's own words need no judgement
                 contradicted, strength, sure = False, 1.0, 1.0
             elif unsaid is not None:
@@ -165,3 +170,9 @@ class ReaderGrader:
             sure = 1.0 if said is not None else round(float(chances[j]), 3)
             found.append(Mistaken(one.id, window.text, window.start, window.end, sure=sure))
         return tuple(found)
+
+
+def _quoted(window: Window, rubric: Rubric) -> bool:
+    """Whether a segment stands so in the model answer: what it says of a point is then right, whatever it sounds like."""
+    words = window.text.casefold().split()
+    return len(words) >= QUOTED and " ".join(words) in " ".join(rubric.answer.casefold().split())
