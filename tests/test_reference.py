@@ -59,7 +59,7 @@ def test_a_paraphrase_is_above_what_is_beside_the_point(judge: ReferenceGrader) 
     beside = _score(judge, SALT, "I would look at it with a magnifying glass and write down what I see")
 
     assert right >= 60
-    assert beside <= 30
+    assert beside <= right - 30
 
 
 def test_repeating_the_question_earns_nothing_much(judge: ReferenceGrader) -> None:
