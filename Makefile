@@ -47,6 +47,7 @@ check: .venv/.run
 
 # After a change of the dependencies in pyproject.toml; needs uv.
 LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+SHIPPED := --extra formulas --extra reports --extra voice
 lock:
-	$(LOCK) pyproject.toml --group build -o requirements.txt
-	$(LOCK) pyproject.toml --group build --group dev -c requirements.txt -o requirements-dev.txt
+	$(LOCK) pyproject.toml $(SHIPPED) --group build -o requirements.txt
+	$(LOCK) pyproject.toml $(SHIPPED) --group build --group dev -c requirements.txt -o requirements-dev.txt

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from bot.errors import ContentError
 
-CACHE_FORMAT = 2
+CACHE_FORMAT = 3
 PROMPT_LIMIT = 400
 ANSWER_LIMIT = 1180
 
@@ -85,7 +85,10 @@ class Followup(Rubric):
 
 
 class Question(Rubric):
-    """An entry of a topic."""
+    """An entry of a topic.
+
+    sources: where what it says can be looked up: a chapter, a paper, official documentation.
+    """
 
     id: Id
     title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=80)]
@@ -97,6 +100,7 @@ class Question(Rubric):
     hints: Annotated[tuple[Line, ...], Field(min_length=2, max_length=2)]
     points: Annotated[tuple[Point, ...], Field(min_length=4, max_length=8)]
     followups: Annotated[tuple[Followup, ...], Field(min_length=3)]
+    sources: tuple[Line, ...] = ()
     pack: str = ""
     file: str = ""
 
