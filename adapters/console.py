@@ -29,8 +29,16 @@ class Console:
     platform = PLATFORM
     pace = UNLIMITED
 
-    def __init__(self, coach: Coach, *, stdin: TextIO | None = None, stdout: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        coach: Coach,
+        *,
+        stdin: TextIO | None = None,
+        stdout: TextIO | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._coach = coach
+        self._now = now
         self._in = stdin or sys.stdin
         self._out = stdout or sys.stdout
         self._colour = self._out.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
@@ -88,7 +96,7 @@ class Console:
         return line
 
     async def _say(self, text: str) -> None:
-        message = Message(uuid4().hex, HERE, text, datetime.now(UTC))
+        message = Message(uuid4().hex, HERE, text, self._now())
         replies = await self._coach.handle(message)
         self._owed += len(replies)
         while self._owed > 0:

@@ -183,7 +183,7 @@ async def at_terminal(home: World) -> AsyncIterator[Player]:
     there, keyboard = os.pipe()
     screen = _Screen()
     with os.fdopen(there) as stdin:
-        adapter = Console(home.coach, stdin=stdin, stdout=screen)
+        adapter = Console(home.coach, stdin=stdin, stdout=screen, now=home.clock)
         async with couriers(home, [adapter]):
             talking = asyncio.create_task(adapter.converse(begin=False))
             player = AtTerminal(home, keyboard, screen)
