@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from bot import commands, days, phrases, zones
+from bot import commands, days, phrases, streaks, zones
 from bot.content import Library
 from bot.desks import Composer, Desk, Handler, Outcome, Tools, Turn
 from bot.desks.appealing import WORDS, Appealing
@@ -238,6 +238,8 @@ class Coach:
         outcome = await self._dispatch(turn, meaning)
         if outcome.learner is None and (learner != known):
             outcome = replace(outcome, learner=days.scheduled(learner, now) if known is None else learner)
+        if known is not None and outcome.learner is not None:
+            outcome = replace(outcome, also=(*outcome.also, *streaks.changed(known, outcome.learner, now)))
         return outcome
 
     async def _dispatch(self, turn: Turn, meaning: Meaning) -> Outcome:
@@ -284,6 +286,8 @@ class Coach:
                 memory = await self._store.recall_learner(await self._store.whose(owed.address) or owed.learner)
                 now = self._now()
                 reply, changes = await self._composers[owed.kind](owed, memory, now)
+                if memory.learner is not None and changes.learner is not None:
+                    changes = replace(changes, also=(*changes.also, *streaks.changed(memory.learner, changes.learner, now)))
                 try:
                     kept = await self._store.composed(owed, reply, replace(changes, seen=memory.seen), now)
                     return reply if kept else None

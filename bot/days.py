@@ -1,4 +1,4 @@
-"""Local days, due times, times of day and the streak: what day it is for somebody, decided in one place.
+"""Local days, due times and times of day: what day it is for somebody, decided in one place.
 
 No clock is read here: `now` is always an argument, in UTC.
 """
@@ -6,7 +6,7 @@ No clock is read here: `now` is always an argument, in UTC.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -67,7 +67,10 @@ def scheduled(learner: Learner, now: datetime) -> Learner:
     if learner.minute is None or not learner.reachable or learner.paused_until == date.max:
         return replace(learner, next_due_at=None)
     last_day_off = learner.paused_until - timedelta(days=1) if learner.paused_until else None
-    return replace(learner, next_due_at=next_due(learner.minute, learner.zone, now, after_day=last_day_off))
+    due = next_due(learner.minute, learner.zone, now, after_day=last_day_off)
+    while (day := local_day(due, learner.zone)).weekday() in learner.rest:
+        due = next_due(learner.minute, learner.zone, now, after_day=day)
+    return replace(learner, next_due_at=due)
 
 
 def slot(due_at: datetime, minute: int, zone: str, now: datetime) -> tuple[date | None, datetime]:
@@ -91,18 +94,15 @@ def days_practised(ledger: Iterable[Practised]) -> frozenset[date]:
     return frozenset(local_day(entry.at, entry.zone) for entry in ledger)
 
 
-def streak(days: frozenset[date], today: date) -> int:
-    """Days in a row up to today, or up to yesterday while today may still come."""
-    day = today if today in days else today - timedelta(days=1)
-    count = 0
-    while day in days:
-        count += 1
-        day -= timedelta(days=1)
-    return count
-
-
-def longest_streak(days: frozenset[date]) -> int:
-    return max((streak(days, day) for day in days if day + timedelta(days=1) not in days), default=0)
+def length(day: date, zones: Sequence[tuple[datetime, str]], zone: str) -> timedelta:
+    """How long a calendar day lasted by the clock of somebody who lived in `zone` and, from each of the instants (UTC, in
+    order) on, in another one: a day that was flown over is short or empty, and one that came twice is long."""
+    borders = [datetime.min.replace(tzinfo=UTC), *(at for at, _ in zones), datetime.max.replace(tzinfo=UTC)]
+    total = timedelta(0)
+    for name, begins, ends in zip((zone, *(name for _, name in zones)), borders, borders[1:], strict=False):
+        first, last = at_local(day, 0, name), at_local(day + timedelta(days=1), 0, name)
+        total += max(timedelta(0), min(last, ends) - max(first, begins))
+    return total
 
 
 # ---------------------------------------------------------------------------------------------- times of day

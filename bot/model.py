@@ -94,7 +94,8 @@ class Learner:
     tracks: syllabus ids, empty for all of them. level: 1..5. paused_until: first local day of practice again, None
     when not paused, date.max until they say so. expecting: the set-up step whose answer is awaited ("zone",
     "time", "tracks", "level"), the setting that is being changed by itself ("place", "hour"), "appeal" with an attempt and a
-    point, "flag", or "". reachable: False after the platform said that the person can't be written to.
+    point, "flag", or "". reachable: False after the platform said that the person can't be written to. rest: weekdays, 0 Monday
+    to 6 Sunday, without a daily question, which break no streak.
     """
 
     id: str
@@ -108,6 +109,7 @@ class Learner:
     expecting: str = ""
     reachable: bool = True
     next_due_at: datetime | None = None
+    rest: frozenset[int] = frozenset()
 
 
 class Occasion(StrEnum):
@@ -166,10 +168,43 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Practised:
-    """An entry of the streak ledger: that the learner practised, at which instant and in which zone."""
+    """An entry of the streak ledger: that the learner practised, at which instant and in which zone.
+
+    followup: whether it was by a follow-up, which keeps the day but is not a question of its own."""
 
     at: datetime
     zone: str
+    followup: bool = False
+
+
+class MarkKind(StrEnum):
+    """What bears on a streak beside practice, each with what `Mark.about` says."""
+
+    ZONE = "zone"
+    """Another zone holds from now on; the one before."""
+
+    REST = "rest"
+    """These weekdays are for resting from now on; their digits, 0 Monday to 6 Sunday."""
+
+    PAUSED = "paused"
+    """A pause begins; the first day of practice again, or "" for until they say so."""
+
+    RESUMED = "resumed"
+    """The pause is over; ""."""
+
+    EXCUSED = "excused"
+    """The coach itself failed the learner on a day; that day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """An entry of the streak ledger that is no practice: what happened, at which instant and in which zone. Days are ISO dates."""
+
+    learner: str
+    at: datetime
+    zone: str
+    kind: MarkKind
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)

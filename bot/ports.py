@@ -10,7 +10,7 @@ from typing import Protocol
 
 from bot.content import Rubric
 from bot.messages import Address, Reply
-from bot.model import Appeal, Appealed, Asked, Attempt, Changes, Flag, Grade, LinkCode, Memory
+from bot.model import Appeal, Appealed, Asked, Attempt, Changes, Flag, Grade, LinkCode, Mark, Memory
 from bot.outbox import Owed, Pace
 from bot.rounds import Entry, Round, Setup, Total
 
@@ -173,6 +173,9 @@ class Store(AppealStore, LinkStore, Rounds, Protocol):
         """The ids of the follow-ups that were asked to an attempt."""
 
     async def recall_learner(self, id: str) -> Memory: ...
+
+    async def marks(self, learner: str) -> tuple[Mark, ...]:
+        """What bears on the learner's streak beside practice, in order."""
 
     async def last_attempt(self, learner: str) -> Attempt | None:
         """The latest attempt at a question or at a follow-up."""

@@ -1,4 +1,4 @@
-"""Days, due times and the streak, over real zones and their odd hours."""
+"""Days and due times, over real zones and their odd hours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot import days, zones
-from bot.model import Practised
 
 BERLIN = "Europe/Berlin"
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -80,33 +79,6 @@ def test_after_a_week_offline_nothing_is_owed_before_todays_time() -> None:
 
     assert owed is None
     assert at("2026-11-23T17:00") == following
-
-
-@pytest.mark.parametrize(
-    ("ledger", "today", "expected"),
-    [
-        ([], "2026-11-23", 0),
-        ([("2026-11-23T09:00", BERLIN)], "2026-11-23", 1),
-        ([("2026-11-22T09:00", BERLIN)], "2026-11-23", 1),
-        ([("2026-11-21T09:00", BERLIN)], "2026-11-23", 0),
-        ([("2026-11-22T22:59", BERLIN), ("2026-11-22T23:01", BERLIN)], "2026-11-23", 2),  # either side of midnight in Berlin
-        ([("2026-03-28T12:00", BERLIN), ("2026-03-29T01:30", BERLIN), ("2026-03-30T12:00", BERLIN)], "2026-03-30", 3),
-        ([("2026-10-24T21:00", BERLIN), ("2026-10-25T00:30", BERLIN), ("2026-10-25T22:30", BERLIN)], "2026-10-25", 2),
-        ([("2026-11-22T10:00", "Pacific/Auckland"), ("2026-11-23T05:00", "America/Los_Angeles")], "2026-11-23", 1),  # one local day
-    ],
-)
-def test_the_streak_counts_local_days_in_a_row(ledger: list[tuple[str, str]], today: str, expected: int) -> None:
-    practised = days.days_practised(Practised(at(instant), zone) for instant, zone in ledger)
-
-    assert expected == days.streak(practised, date.fromisoformat(today))
-
-
-@given(st.sets(st.integers(0, 40)), st.integers(0, 40))
-def test_a_streak_is_never_longer_than_the_longest(offsets: set[int], today: int) -> None:
-    start = date(2026, 1, 1)
-    practised = frozenset(start + timedelta(days=offset) for offset in offsets)
-
-    assert days.streak(practised, start + timedelta(days=today)) <= days.longest_streak(practised) <= len(practised)
 
 
 @pytest.mark.parametrize(

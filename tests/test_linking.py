@@ -21,7 +21,7 @@ from worlds import World, couriers, world
 from adapters.discord import Discord
 from adapters.discord.commands import definitions
 from adapters.telegram import Telegram
-from bot import days, links
+from bot import days, links, streaks
 from bot.coach import Coach
 from bot.content import Library, Rubric
 from bot.grading.plain import PlainGrader
@@ -72,7 +72,8 @@ async def _learner(home: World, address: Address) -> Learner:
 async def _streak(home: World, address: Address) -> int:
     memory = await _memory(home, address)
     assert memory.learner is not None
-    return days.streak(days.days_practised(memory.practised), days.local_day(home.clock(), memory.learner.zone))
+    marks = await home.store.marks(memory.learner.id)
+    return streaks.replay(memory.practised, marks, days.local_day(home.clock(), memory.learner.zone)).count
 
 
 def _rows(file: Path, statement: str) -> list[tuple[object, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from sqlmodel import SQLModel, col, select, update
@@ -13,6 +14,7 @@ from bot.database.rows import (
     AskedRow,
     AttemptRow,
     LearnerRow,
+    MarkRow,
     PractisedRow,
     asked_of,
     asked_row,
@@ -24,7 +26,7 @@ from bot.database.rows import (
 )
 from bot.errors import StoreStale
 from bot.messages import Address
-from bot.model import Asked, Attempt, Changes, Fate, Learner, Memory, Past, Practised
+from bot.model import Asked, Attempt, Changes, Fate, Learner, Mark, MarkKind, Memory, Past, Practised
 
 RECENT = 400
 """Attempts that choosing and progress look back on."""
@@ -72,14 +74,16 @@ class Learners(Connected):
             .limit(RECENT)
         )
         ledger = await session.exec(
-            select(PractisedRow.at, PractisedRow.zone).where(PractisedRow.learner == learner.id).order_by(col(PractisedRow.at))
+            select(PractisedRow.at, PractisedRow.zone, PractisedRow.followup)
+            .where(PractisedRow.learner == learner.id)
+            .order_by(col(PractisedRow.at))
         )
         return Memory(
             learner_of(learner),
             asked_of(open_row) if open_row is not None else None,
             tuple(Past(question, at, score, followup) for question, at, score, followup in reversed(past.all())),
             tuple((question, at) for question, at in reversed(asked.all())),
-            tuple(Practised(at, zone) for at, zone in ledger.all()),
+            tuple(Practised(*entry) for entry in ledger.all()),
             learner.turn,
         )
 
@@ -109,6 +113,12 @@ class Learners(Connected):
             return frozenset((await session.exec(select(AskedRow.followup).where(AskedRow.attempt == attempt))).all())
 
     @uncut
+    async def marks(self, learner: str) -> tuple[Mark, ...]:
+        async with self.reading() as session:
+            rows = await session.exec(select(MarkRow).where(MarkRow.learner == learner).order_by(col(MarkRow.at)))
+            return tuple(Mark(row.learner, row.at, row.zone, MarkKind(row.kind), row.about) for row in rows.all())
+
+    @uncut
     async def last_attempt(self, learner: str) -> Attempt | None:
         async with self.reading() as session:
             rows = await session.exec(select(AttemptRow).where(AttemptRow.learner == learner).order_by(col(AttemptRow.at).desc()).limit(1))
@@ -133,7 +143,7 @@ class Learners(Connected):
         if changes.attempt is not None:
             session.add(attempt_row(changes.attempt))
         if changes.practised is not None and changes.attempt is not None:
-            session.add(PractisedRow(learner=changes.attempt.learner, at=changes.practised.at, zone=changes.practised.zone))
+            session.add(PractisedRow(learner=changes.attempt.learner, **asdict(changes.practised)))
         for thing in changes.also:
             await self.keep(session, thing)
 

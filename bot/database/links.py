@@ -60,7 +60,7 @@ class LinkTryRow(SQLModel, table=True):
 IDENTITY: Mapping[str, tuple[str, ...]] = {
     "asked": ("question", "followup", "occasion", "at"),
     "attempt": ("question", "followup", "text", "at"),
-    "practised": ("at", "zone"),
+    "practised": ("at", "zone", "followup"),
 }
 """By what a row that was copied when a learner was parted is known again, beside the beginning of its id."""
 

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from datetime import date, datetime
 from functools import singledispatch
 
-from sqlalchemy import Index, UniqueConstraint, text
+from sqlalchemy import Index, UniqueConstraint, false, text
 from sqlmodel import Field, SQLModel, UTCDateTime
 
 from bot.messages import Address
-from bot.model import Asked, Attempt, Fate, Finding, Grade, Learner, Mistaken, Occasion, Verdict
+from bot.model import Asked, Attempt, Fate, Finding, Grade, Learner, Mark, Mistaken, Occasion, Verdict
 from bot.outbox import Lane, Owed, thaw
 
 
@@ -27,6 +27,7 @@ UNDONE = "done_at IS NULL"
 
 EMPTY = {"server_default": ""}
 ZERO = {"server_default": "0"}
+FALSE = {"server_default": false()}
 
 
 class LearnerRow(SQLModel, table=True):
@@ -45,6 +46,7 @@ class LearnerRow(SQLModel, table=True):
     reachable: bool = True
     next_due_at: datetime | None = Field(default=None, sa_type=UTCDateTime, index=True)
     turn: int = Field(default=0, sa_column_kwargs=ZERO)
+    rest: str = Field(default="", sa_column_kwargs=EMPTY)
 
 
 class AddressRow(SQLModel, table=True):
@@ -92,6 +94,16 @@ class PractisedRow(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     learner: str = Field(foreign_key="learner.id")
     at: datetime = Field(sa_type=UTCDateTime)
+    zone: str
+    followup: bool = Field(default=False, sa_column_kwargs=FALSE)
+
+
+class MarkRow(SQLModel, table=True):
+    __tablename__ = "mark"
+    learner: str = Field(primary_key=True, foreign_key="learner.id")
+    at: datetime = Field(primary_key=True, sa_type=UTCDateTime)
+    kind: str = Field(primary_key=True)
+    about: str = Field(default="", primary_key=True)
     zone: str
 
 
@@ -162,6 +174,7 @@ def learner_of(row: LearnerRow) -> Learner:
         id=row.id, joined_at=row.joined_at, home=Address(row.home_platform, row.home_user, row.home_chat), zone=row.zone,
         minute=row.minute, tracks=frozenset(row.tracks.split()), level=row.level, paused_until=row.paused_until,
         expecting=row.expecting, reachable=row.reachable, next_due_at=row.next_due_at,
+        rest=frozenset(int(day) for day in row.rest),
     )  # fmt: skip
 
 
@@ -171,7 +184,7 @@ def learner_row(learner: Learner) -> LearnerRow:
         id=learner.id, joined_at=learner.joined_at, home_platform=learner.home.platform, home_user=learner.home.user,
         home_chat=learner.home.chat, zone=learner.zone, minute=learner.minute, tracks=" ".join(sorted(learner.tracks)),
         level=learner.level, paused_until=learner.paused_until, expecting=learner.expecting, reachable=learner.reachable,
-        next_due_at=learner.next_due_at,
+        next_due_at=learner.next_due_at, rest="".join(str(day) for day in sorted(learner.rest)),
     )  # fmt: skip
 
 
@@ -180,6 +193,11 @@ def asked_of(row: AskedRow) -> Asked:
         id=row.id, learner=row.learner, question=row.question, occasion=Occasion(row.occasion), at=row.at, wording=row.wording,
         followup=row.followup, attempt=row.attempt, hints=row.hints, fate=Fate(row.fate),
     )  # fmt: skip
+
+
+@row_of.register
+def mark_row(mark: Mark) -> MarkRow:
+    return MarkRow(**{**asdict(mark), "kind": mark.kind.value})
 
 
 @row_of.register

@@ -150,4 +150,6 @@ class Asking(Desk):
             return False
         if learner.paused_until is not None and today < learner.paused_until:
             return False
+        if today.weekday() in learner.rest:
+            return False
         return owed.about == today.isoformat()

@@ -1,4 +1,4 @@
-"""Resting: pausing the daily question, going on, and stopping what is under way."""
+"""Resting: pausing the daily question, days of the week without one, going on, and stopping what is under way."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 
-from bot import days, phrases
+from bot import days, phrases, rounds
 from bot.desks import Desk, Handler, Outcome, Turn, closing
 from bot.desks.appealing import WORDS
 from bot.desks.settings import SETUP
 from bot.model import Fate
+from bot.phrases import streaks
 
 
 class Resting(Desk):
@@ -19,7 +20,7 @@ class Resting(Desk):
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
-        return {"pause": self._pause, "resume": self._resume, "cancel": self._cancel}
+        return {"pause": self._pause, "resume": self._resume, "rest": self._rest, "cancel": self._cancel}
 
     async def _pause(self, turn: Turn) -> Outcome:
         today = days.local_day(turn.now, turn.learner.zone)
@@ -35,6 +36,20 @@ class Resting(Desk):
     async def _resume(self, turn: Turn) -> Outcome:
         learner = days.scheduled(replace(turn.learner, paused_until=None), turn.now)
         return Outcome((phrases.resumed(learner, turn.now),), learner)
+
+    async def _rest(self, turn: Turn) -> Outcome:
+        if not turn.argument:
+            return Outcome((streaks.resting(turn.learner),))
+        if turn.argument.lower() in ("off", "none", "no", "never"):
+            chosen: frozenset[int] | None = frozenset()
+        else:
+            chosen = rounds.weekdays(turn.argument)
+        if chosen is None:
+            return Outcome((streaks.rest_unclear(),))
+        if len(chosen) == len(rounds.WEEK):
+            return Outcome((streaks.rest_always(),))
+        learner = days.scheduled(replace(turn.learner, rest=chosen), turn.now)
+        return Outcome((streaks.resting(learner),), learner)
 
     async def _cancel(self, turn: Turn) -> Outcome:
         if turn.learner.expecting:

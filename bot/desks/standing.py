@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bot import days, phrases, reviews
+from bot import days, phrases, reviews, streaks
 from bot.desks import Desk, Handler, Outcome, Turn
+from bot.phrases import streaks as words
 
 
 class Standing(Desk):
@@ -30,14 +31,18 @@ class Standing(Desk):
             for one in weakest
             if (one.score or 0) < 80 and one.question in self.library.questions
         ]
-        today = days.local_day(turn.now, turn.learner.zone)
-        practised = days.days_practised(turn.memory.practised)
-        return Outcome((phrases.progress(len(turn.memory.past), rows, days.streak(practised, today), names),))
+        return Outcome((phrases.progress(len(turn.memory.past), rows, (await self.streak(turn)).count, names),))
 
     async def _streak(self, turn: Turn) -> Outcome:
-        today = days.local_day(turn.now, turn.learner.zone)
-        practised = days.days_practised(turn.memory.practised)
-        return Outcome((phrases.streak(days.streak(practised, today), days.longest_streak(practised), today in practised),))
+        today, told = days.local_day(turn.now, turn.learner.zone), await self.streak(turn)
+        if turn.argument.lower().strip(" ?") == "why":
+            return Outcome((words.why(told, today),))
+        return Outcome((words.streak(told, today),))
+
+    async def streak(self, turn: Turn) -> streaks.Streak:
+        """The learner's streak, replayed from the ledger."""
+        marks = await self.store.marks(turn.learner.id)
+        return streaks.replay(turn.memory.practised, marks, days.local_day(turn.now, turn.learner.zone))
 
     async def _topics(self, turn: Turn) -> Outcome:
         return Outcome((phrases.topics(self.library, turn.learner),))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
@@ -119,6 +120,7 @@ def settings(learner: Learner, library: Library, now: datetime) -> Reply:
     lines = [
         f"\nZone: {zone_label(learner.zone)} ({now.astimezone(zone_of(learner.zone)):%H:%M} now)",
         f"\nDaily question: {clock(learner.minute) if learner.minute is not None else 'off'}{_paused(learner)}",
+        *([f"\nRest days: {', '.join(day_names(learner.rest))}"] if learner.rest else []),
         f"\nInterviews: {', '.join(names)}",
         f"\nLevel: {learner.level} of 5, {LEVELS[learner.level].lower()}",
     ]
@@ -331,14 +333,6 @@ def progress(attempts: int, rows: Sequence[tuple[str, float, int]], streak: int,
     return say(*parts).with_choices([NEXT])
 
 
-def streak(count: int, longest: int, today: bool) -> Reply:
-    if count == 0:
-        return say("No streak yet: one reply today begins it.").with_choices([NEXT])
-    tail = " Today counts already." if today else " Reply once today to keep it."
-    best = f" Your longest was {longest}." if longest > count else ""
-    return say(bold(_streak(count)), ".", tail, best).with_choices(*([] if today else [[NEXT]]))
-
-
 def paused(until: date, today: date) -> Reply:
     if until == date.max:
         return say("Paused. I ask nothing on my own until you /resume.").with_choices([Choice("Resume", "/resume")])
@@ -425,6 +419,11 @@ def _rows(choices: Sequence[Choice], width: int) -> list[list[Choice]]:
 def _day(day: date, today: date) -> str:
     ahead = (day - today).days
     return {0: "today", 1: "tomorrow"}.get(ahead) or (f"on {day:%A}" if 0 < ahead < 7 else f"on {day.day} {day:%B}")
+
+
+def day_names(weekdays: Iterable[int]) -> list[str]:
+    """The names of weekdays, 0 Monday to 6 Sunday."""
+    return [calendar.day_name[day] for day in sorted(weekdays)]
 
 
 def _paused(learner: Learner) -> str:
