@@ -747,7 +747,6 @@ SAID: dict[str, list[Reply]] = {
         phrases.progress(400, [(title, 55.5, 12) for title in LIBRARY.syllabus.sections.values()], 365,
                          sorted((one.title for one in LIBRARY.questions.values()), key=len)[-3:]),
     ],
-    "streak": [phrases.streak(0, 0, False), phrases.streak(999, 1000, True), phrases.streak(1, 1, False)],
     "paused": [phrases.paused(date.max, MONDAY.date()), phrases.paused(date(2027, 11, 23), MONDAY.date())],
     "pause_unclear": [phrases.pause_unclear()],
     "resumed": [phrases.resumed(one, MONDAY) for one in (SOMEBODY, OFF)],
