@@ -230,6 +230,7 @@ async def test_a_setting_that_is_cancelled_leaves_the_question_open(home: World)
         ("/pause 366", "How many days?", "How many days?"),
         ("/pause 0", "How many days?", "How many days?"),
         ("/resume", "Welcome back.", "Welcome back."),
+        ("/rest", "You have no rest days", "You have no rest days"),
         ("/topics", "What I ask about", "What I ask about"),
         ("/progress", "Nothing graded yet", "Nothing graded yet"),
         ("/streak", "No streak yet", "No streak yet"),
@@ -478,8 +479,10 @@ async def test_the_streak_counts_local_days_and_remembers_the_longest(home: Worl
     assert await _says(home, "/streak") == "3 days in a row. Today counts already."
     home.clock.move(days=1)
     assert await _says(home, "/streak") == "3 days in a row. Reply once today to keep it."
+    home.clock.move(days=1)
+    assert (await _says(home, "/streak")).startswith("Your 3-day streak broke")
     home.clock.move(days=2)
-    assert (await _says(home, "/streak")).startswith("No streak yet")
+    assert await _says(home, "/streak") == "No streak yet: one reply today begins it. Your longest was 3."
     await _says(home, "/next precision", GOOD)
     assert "Your longest was 3." in await _says(home, "/streak")
 
