@@ -7,6 +7,7 @@ An adapter MUST
 - implement `bot.ports.Adapter`: `platform`, `pace`, and `send`, which draws a Reply and raises the engine's own
   errors (`SendLater`, `SendUnclear`, `SendRefused`, `AddressGone`) instead of its library's;
 - draw spans as the platform's formatting, with every word escaped, and cut pages with `bot.pages`;
+- send a reply's files with it, pictures shown, and say what `File.says` where the platform has a place for it;
 - show every Choice as a button whose press is the same as typing its text;
 - log ids only: never a word, a name or a token.
 

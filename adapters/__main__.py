@@ -210,7 +210,7 @@ async def _talk(known: Settings) -> int:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal that can't show a character shows a question mark
     async with house(known) as home:
-        console = Console(home.coach)
+        console = Console(home.coach, files=known.files)
         if sys.stdin.isatty():
             where = sqlite_file(known.database) or "the configured database"
             print(f"The coach is here in this terminal; your data is in {where}. /quit or Ctrl-D stops it.")

@@ -9,11 +9,12 @@ import textwrap
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from shutil import get_terminal_size
 from typing import TextIO
 from uuid import uuid4
 
-from bot import UNLIMITED, Address, Choice, Coach, Message, Reply, Style
+from bot import UNLIMITED, Address, Choice, Coach, File, Message, Reply, Style
 
 PLATFORM = "console"
 HERE = Address(PLATFORM, "you", "you")
@@ -35,9 +36,12 @@ class Console:
         *,
         stdin: TextIO | None = None,
         stdout: TextIO | None = None,
+        files: Path | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        """files: the folder in which what comes along with a reply is kept; where it can't be, that is said."""
         self._coach = coach
+        self._files = files
         self._now = now
         self._in = stdin or sys.stdin
         self._out = stdout or sys.stdout
@@ -55,11 +59,23 @@ class Console:
         if buttons:  # a line ends between two buttons, never within one
             folded = textwrap.fill(buttons, width, break_long_words=False, break_on_hyphens=False).replace(GLUE, " ")
             lines += ["", self._paint(folded, "2")]
+        for file in reply.files:
+            lines = [*await self._kept(file), *lines]
         self._out.write("\n" + "\n".join(lines) + "\n\n")
         self._out.flush()
         self._owed -= 1
         self._printed.set()
         return key
+
+    async def _kept(self, file: File) -> list[str]:
+        """Keeps a file, and says where."""
+        try:
+            if self._files is None:
+                raise OSError("no folder")
+            where = await asyncio.to_thread(_written, self._files, file)
+        except OSError:
+            return [f"({file.name} could not be written here.)", ""]
+        return [f"({file.name}: {where})", ""]
 
     def draw(self, reply: Reply) -> str:
         """The reply's text, in colour where the terminal has colours."""
@@ -109,6 +125,13 @@ class Console:
         self._out.flush()
         line = await _in_thread(self._in.readline)
         return line.rstrip("\n") if line else None
+
+
+def _written(folder: Path, file: File) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    where = folder / file.name
+    where.write_bytes(file.data)
+    return where
 
 
 async def _in_thread(read: Callable[[], str]) -> str:

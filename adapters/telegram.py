@@ -27,12 +27,15 @@ from telegram.ext import Application, ContextTypes, TypeHandler, filters
 from telegram.request import HTTPXRequest
 
 from adapters.ordered import Ordered, set_event
-from bot import COMMANDS, Address, Choice, Coach, Message, Pace, Reply, Span, Style, pages
+from bot import COMMANDS, Address, Choice, Coach, File, Message, Pace, Reply, Span, Style, pages, units
 from bot.errors import AddressGone, SendLater, SendRefused, SendUnclear, SettingsError, StoreError, StoreRefused
 
 PLATFORM = "telegram"
 PAGE = 4096
 """UTF-16 units of text that one message holds, markup not counted."""
+
+CAPTION = 1024
+"""UTF-16 units of text under a picture or a document."""
 
 POLL = 25
 """Seconds that Telegram holds a request for updates open."""
@@ -415,26 +418,32 @@ class Telegram:
             self._sending.discard(task)
 
     async def _send_pages(self, address: Address, reply: Reply, key: str) -> str:
-        cut = pages(reply.spans, PAGE)
+        parts = _parts(reply)
         message = ""
-        for number, page in enumerate(cut):
+        for number, (file, page) in enumerate(parts):
             if number < self._half_sent.get(key, 0):
                 continue
-            markup = keyboard(reply.choices) if number == len(cut) - 1 else None
-            message = await self._send_page(address, html(page), markup)
+            markup = keyboard(reply.choices) if number == len(parts) - 1 else None
+            message = await self._send_part(address, file, html(page), markup)
             self._half_sent[key] = number + 1
         self._half_sent.pop(key, None)
         return message
 
-    async def _send_page(self, address: Address, text: str, markup: InlineKeyboardMarkup | None) -> str:
+    async def _send_part(self, address: Address, file: File | None, text: str, markup: InlineKeyboardMarkup | None) -> str:
+        chat = int(address.chat)
         try:
-            sent = await self._bot.send_message(
-                int(address.chat),
-                text,
-                parse_mode=ParseMode.HTML,
-                reply_markup=markup,
-                link_preview_options=LinkPreviewOptions(is_disabled=True),
-            )
+            if file is None:
+                sent = await self._bot.send_message(
+                    chat, text, parse_mode=ParseMode.HTML, reply_markup=markup, link_preview_options=LinkPreviewOptions(is_disabled=True)
+                )
+            elif file.picture:
+                sent = await self._bot.send_photo(
+                    chat, file.data, filename=file.name, caption=text or None, parse_mode=ParseMode.HTML, reply_markup=markup
+                )
+            else:
+                sent = await self._bot.send_document(
+                    chat, file.data, filename=file.name, caption=text or None, parse_mode=ParseMode.HTML, reply_markup=markup
+                )
             return str(sent.message_id)
         except RetryAfter as error:
             raise SendLater("flood limit", _seconds(error), flood=True) from error
@@ -457,6 +466,15 @@ class Telegram:
             raise SendLater(type(error).__name__) from error
         except TelegramError as error:
             raise SendUnclear("an answer that can't be read") from error
+
+
+def _parts(reply: Reply) -> list[tuple[File | None, tuple[Span, ...]]]:
+    """The messages of a reply: its files, then its pages; a text that is short enough is the last file's caption, a picture's
+    where there is one, so that the buttons stand under it."""
+    files = sorted(reply.files, key=lambda file: file.picture)
+    if files and sum(units(span.text) for span in reply.spans) <= CAPTION:
+        return [*((file, ()) for file in files[:-1]), (files[-1], reply.spans)]
+    return [*((file, ()) for file in files), *((None, page) for page in pages(reply.spans, PAGE))]
 
 
 def html(spans: Sequence[Span]) -> str:

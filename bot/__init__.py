@@ -2,7 +2,7 @@
 
 from bot.coach import Coach
 from bot.commands import COMMANDS, Command
-from bot.messages import Address, Choice, Message, Place, Reply, Right, Span, Style, instant, pages, say, units
+from bot.messages import Address, Choice, File, Message, Place, Reply, Right, Span, Style, instant, pages, say, units
 from bot.outbox import UNLIMITED, Pace
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Choice",
     "Coach",
     "Command",
+    "File",
     "Message",
     "Pace",
     "Place",

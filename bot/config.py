@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     database: str = Field(default_factory=lambda: f"sqlite:///{user_data_path('interview-coach') / 'coach.db'}")
     lease: Annotated[float, Field(ge=1, le=25)] = 20.0
     content: Path | None = None
+    files: Path = Field(default_factory=lambda: user_data_path("interview-coach") / "files")
     cache: Path = Field(default_factory=lambda: user_cache_path("interview-coach"))
     telegram_token: SecretStr | None = None
     telegram_api: Url = "https://api.telegram.org"

@@ -116,9 +116,27 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """Something to look at or to keep, sent along with a reply.
+
+    name: with its ending. says: in words what is in it, for who can't see it (at most 1000 characters). picture: a PNG or JPEG
+    that is shown at once, and not only kept."""
+
+    name: str
+    data: bytes = field(repr=False)
+    says: str
+    picture: bool = False
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[\w.-]{1,60}", self.name) or not self.data or not 1 <= len(self.says) <= 1000:
+            raise ValueError("a file has a plain name, something in it and 1 to 1000 characters that say what it is")
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """What the coach says: spans in order, then rows of buttons.
 
+    files: what comes along, for one person only: never in what is posted where others read.
     calls: the id of a group of people whom this message calls, or "". Nobody else is ever called.
     typed: whether something may be typed in answer to it; where plain text is not read, a platform offers a form for it.
     """
@@ -127,6 +145,7 @@ class Reply:
     choices: tuple[tuple[Choice, ...], ...] = ()
     calls: str = ""
     typed: bool = True
+    files: tuple[File, ...] = ()
 
     @property
     def text(self) -> str:
@@ -135,6 +154,9 @@ class Reply:
 
     def with_choices(self, *rows: Iterable[Choice]) -> Reply:
         return replace(self, choices=tuple(tuple(row) for row in rows))
+
+    def with_files(self, *files: File) -> Reply:
+        return replace(self, files=files)
 
 
 def bold(text: str) -> Span:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode, b64encode
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from bot.messages import Address, Choice, Reply, Span, Style
+from bot.messages import Address, Choice, File, Reply, Span, Style
 
 
 class Lane(StrEnum):
@@ -64,6 +65,8 @@ def freeze(reply: Reply) -> str:
     spans = [[span.text, span.style.value] for span in reply.spans]
     choices = [[[choice.label, choice.text, choice.asks] for choice in row] for row in reply.choices]
     kept = {"spans": spans, "choices": choices, "calls": reply.calls, "typed": reply.typed}
+    if reply.files:
+        kept["files"] = [[file.name, b64encode(file.data).decode(), file.says, file.picture] for file in reply.files]
     return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -75,4 +78,5 @@ def thaw(text: str) -> Reply:
         tuple(tuple(Choice(*choice) for choice in row) for row in raw["choices"]),
         raw.get("calls", ""),
         raw.get("typed", True),
+        tuple(File(name, b64decode(data), says, picture) for name, data, says, picture in raw.get("files", ())),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,7 @@ from adapters.discord import drawing
 from adapters.discord.connection import FAULTS, NO_TOKEN, Connection, faults_as
 from adapters.discord.keeping import Inbox, Notes, Way, Ways
 from adapters.discord.quiz import post
-from bot import Address, Reply, Span
+from bot import Address, File, Reply, Span
 from bot.errors import AddressGone, SendError, SendLater, SendRefused, SendUnclear, StoreError
 
 HIDDEN, NO_PREVIEW = 1 << 6, 1 << 2
@@ -67,11 +68,13 @@ class Sender:
             await asyncio.wait({task for task in self._sending if task is not None}, timeout=10)
 
     async def _pages(self, user: str, reply: Reply, key: str) -> str:
-        cut = drawing.drawn(reply.spans)
+        cut = drawing.drawn(reply.spans) or [""]
         message = ""
         for number, text in enumerate(cut):
             if number >= self._half_sent.get(key, 0):
-                message = await self._page(user, key, number, text, reply if number == len(cut) - 1 else replace(reply, choices=()))
+                message = await self._page(
+                    user, key, number, text, reply if number == len(cut) - 1 else replace(reply, choices=(), files=())
+                )
                 self._half_sent[key] = number + 1
         self._half_sent.pop(key, None)
         if user in self.shut:
@@ -83,7 +86,7 @@ class Sender:
         if way is not None:
             try:
                 sent = await self._by_token(
-                    way, (key, number), message(text, drawing.buttons(reply.choices, reply=way.hidden and reply.typed))
+                    way, (key, number), message(text, drawing.buttons(reply.choices, reply=way.hidden and reply.typed)), reply.files
                 )
                 if sent is not None:
                     return sent
@@ -91,30 +94,30 @@ class Sender:
                 if error.code not in NO_TOKEN:
                     raise SendRefused(f"{error.status} {error.code}") from error
                 self._ways.close(way)
-        return await self._by_chat(user, f"{key}:{number}", message(text, drawing.buttons(reply.choices, reply=False)))
+        return await self._by_chat(user, f"{key}:{number}", message(text, drawing.buttons(reply.choices, reply=False)), reply.files)
 
-    async def _by_token(self, way: Way, which: tuple[str, int], body: dict[str, Any]) -> str | None:
+    async def _by_token(self, way: Way, which: tuple[str, int], body: dict[str, Any], files: Sequence[File]) -> str | None:
         """Answers the interaction; None where this page belongs into the private chat. Refusals pass as they come."""
         if way.first in (None, which):
             way.first = which
             with faults_as(SendLater):  # the same change twice is one change
-                sent = await self._connection.call("PATCH", f"{HOOK}/messages/@original", body, **self._hook(way))
+                sent = await self._connection.upload("PATCH", f"{HOOK}/messages/@original", body, files, **self._hook(way))
             way.done = True
         elif way.hidden:
             with faults_as(SendUnclear):
-                sent = await self._connection.call("POST", HOOK, {**body, "flags": body["flags"] | HIDDEN}, **self._hook(way))
+                sent = await self._connection.upload("POST", HOOK, {**body, "flags": body["flags"] | HIDDEN}, files, **self._hook(way))
         else:
             return None
         return str(sent["id"])
 
-    async def _by_chat(self, user: str, key: str, body: dict[str, Any]) -> str:
+    async def _by_chat(self, user: str, key: str, body: dict[str, Any], files: Sequence[File]) -> str:
         """Writes to somebody in private. The nonce makes a repetition of the same page one message."""
         nonce = hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
         try:
             with faults_as(SendLater):
                 channel = await self._chat(user)
                 once = {**body, "nonce": nonce, "enforce_nonce": True}
-                sent = await self._connection.call("POST", "/channels/{channel_id}/messages", once, channel_id=channel)
+                sent = await self._connection.upload("POST", "/channels/{channel_id}/messages", once, files, channel_id=channel)
         except discord.HTTPException as error:
             if error.code in GONE:
                 await self._shut_out(user)
