@@ -21,11 +21,12 @@ class Command:
 
 COMMANDS: tuple[Command, ...] = (
     Command("start", "Begin, or begin again with the set-up"),
-    Command("next", "Ask me a question now", "[topic]"),
+    Command("next", "Ask me a question now", "[weak, new or a topic]"),
     Command("hint", "A nudge for the open question"),
     Command("skip", "Leave the open question"),
     Command("answer", "Show the model answer"),
     Command("daily", "When the daily question comes", "09:00 [zone]"),
+    Command("interview", "Plan towards the day of your interview", "2027-01-15"),
     Command("pause", "Rest from the daily question", "[days]"),
     Command("resume", "End a pause"),
     Command("rest", "Days of the week without a question", "sat sun"),

@@ -95,7 +95,7 @@ class Learner:
     when not paused, date.max until they say so. expecting: the set-up step whose answer is awaited ("zone",
     "time", "tracks", "level"), the setting that is being changed by itself ("place", "hour"), "appeal" with an attempt and a
     point, "flag", or "". reachable: False after the platform said that the person can't be written to. rest: weekdays, 0 Monday
-    to 6 Sunday, without a daily question, which break no streak.
+    to 6 Sunday, without a daily question, which break no streak. interview_on: the local day of the interview that they prepare for.
     """
 
     id: str
@@ -110,6 +110,7 @@ class Learner:
     reachable: bool = True
     next_due_at: datetime | None = None
     rest: frozenset[int] = frozenset()
+    interview_on: date | None = None
 
 
 class Occasion(StrEnum):
@@ -136,7 +137,9 @@ class Fate(StrEnum):
 class Asked:
     """A question put to a learner. At most one of a learner's is open.
 
-    wording: 0 the prompt, 1 and 2 the other wordings. followup: its id where this is a follow-up to `attempt`.
+    wording: 0 the prompt, 1 and 2 the other wordings. followup: its id where this is a follow-up to `attempt`, or, without
+    one, where a question came back for one point. reason: why it was chosen, or "" where it was asked for by name. focus: the
+    point that it came back for, or "".
     """
 
     id: str
@@ -149,6 +152,60 @@ class Asked:
     attempt: str = ""
     hints: int = 0
     fate: Fate = Fate.OPEN
+    reason: str = ""
+    focus: str = ""
+
+
+class Reason(StrEnum):
+    """Why the coach chose a question."""
+
+    DUE = "due"
+    WEAK = "weak"
+    NEW = "new"
+    EARLY = "early"
+    """Nothing else was left: the one that is known least surely."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """What choosing needs of a question that was asked: `followup` and `reason` as in `Asked`."""
+
+    question: str
+    at: datetime
+    wording: int = 0
+    followup: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PointRecord:
+    """How a learner fared with one point of a question: so often asked for, so often missed, and what was found last."""
+
+    point: str
+    asked: int
+    missed: int
+    last: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A question as one learner remembers it; due, stability (days) and difficulty (1..10) as FSRS uses the words.
+
+    reviewed_at: the last review. seen_at: the last attempt that is in it. score: the last one of the whole question, 0..100.
+    lapses: reviews that had to begin again.
+    """
+
+    learner: str
+    question: str
+    due: datetime
+    reviewed_at: datetime
+    seen_at: datetime
+    stability: float
+    difficulty: float
+    score: int
+    reviews: int = 0
+    lapses: int = 0
+    points: tuple[PointRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,10 +281,16 @@ class Memory:
     learner: Learner | None
     open: Asked | None = None
     past: tuple[Past, ...] = ()
-    asked_lately: tuple[tuple[str, datetime], ...] = ()
+    lately: tuple[Lately, ...] = ()
+    """The latest questions and follow-ups that were asked, oldest first."""
     practised: tuple[Practised, ...] = ()
     turn: int = 0
     """How many turns of the learner had been written when this was read."""
+
+    @property
+    def asked_lately(self) -> tuple[tuple[str, datetime], ...]:
+        """The questions that were asked, without follow-ups, each with its time."""
+        return tuple((one.question, one.at) for one in self.lately if not one.followup)
 
     @property
     def seen(self) -> tuple[str, int] | None:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from bot.content import Rubric
 from bot.messages import Address, Reply
-from bot.model import Appeal, Appealed, Asked, Attempt, Changes, Flag, Grade, LinkCode, Mark, Memory
+from bot.model import Appeal, Appealed, Asked, Attempt, Card, Changes, Flag, Grade, LinkCode, Mark, Memory
 from bot.outbox import Owed, Pace
 from bot.rounds import Entry, Round, Setup, Total
 
@@ -61,6 +61,13 @@ class LinkStore(Protocol):
 
     async def link_tries(self, learner: str, address: Address, since: datetime) -> list[datetime]:
         """When wrong codes were sent by this learner, or from this address, after `since`."""
+
+
+class CardStore(Protocol):
+    """Cards; they are written through `Changes.also`."""
+
+    async def cards(self, learner: str) -> tuple[dict[str, Card], list[Attempt]]:
+        """The learner's cards by question, and the attempts that are in none of them yet, in order."""
 
 
 class Rounds(Protocol):
@@ -126,7 +133,7 @@ class Venue(Protocol):
         """Those of `members` who are still there, or of whom nobody can say."""
 
 
-class Store(AppealStore, LinkStore, Rounds, Protocol):
+class Store(AppealStore, CardStore, LinkStore, Rounds, Protocol):
     """What the coach remembers. Every time is UTC; every method is one transaction; safe for concurrent tasks.
 
     Raises StoreError, and StoreBusy where trying again may help.

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
-from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from worlds import ANN, MONDAY, World, world
 
-from bot import commands, interviews, phrases, reviews
+from bot import commands, interviews, phrases
 from bot.commands import COMMANDS, Called, Plain, Unknown, clean, understand
 from bot.content import Library, Question, default_folder, load
 from bot.messages import Address, Choice, Reply
@@ -23,10 +22,8 @@ from bot.model import (
     Finding,
     Grade,
     Learner,
-    Memory,
     Mistaken,
     Occasion,
-    Past,
     Verdict,
 )
 
@@ -230,6 +227,7 @@ async def test_a_setting_that_is_cancelled_leaves_the_question_open(home: World)
         ("/pause 366", "How many days?", "How many days?"),
         ("/pause 0", "How many days?", "How many days?"),
         ("/resume", "Welcome back.", "Welcome back."),
+        ("/interview", "When is your interview?", "When is your interview?"),
         ("/rest", "You have no rest days", "You have no rest days"),
         ("/topics", "What I ask about", "What I ask about"),
         ("/progress", "Nothing graded yet", "Nothing graded yet"),
@@ -467,8 +465,8 @@ async def test_progress_counts_each_question_by_its_latest_grade(home: World) ->
     heard = await _says(home, "/progress")
 
     assert heard.startswith("3 replies graded · 2 days in a row")
-    assert f"Model evaluation: {mean:.0f} (2 questions)" in heard
-    assert f"To work on: {home.library.questions['recall'].title}" in heard
+    assert f"Model evaluation: {mean:.0f}, a guess from 2 questions" in heard
+    assert f"Weakest\n{home.library.questions['recall'].title}: 0\n  ⚪ " in heard
 
 
 async def test_the_streak_counts_local_days_and_remembers_the_longest(home: World) -> None:
@@ -536,93 +534,8 @@ def test_a_core_point_is_missing_only_where_it_was_looked_for() -> None:
     assert interviews.core_missing(SMALL, Grade(None, (), (), "table 1")) == []
 
 
-# ---------------------------------------------------------------------------------------------- what to ask next
-
 LIBRARY = load(default_folder())
 IDS = sorted(LIBRARY.questions)
-HOURS = st.integers(0, 24 * 30)
-HISTORIES = st.lists(st.tuples(st.sampled_from(IDS), HOURS, st.one_of(st.none(), st.integers(0, 100))), max_size=90)
-LEARNERS = st.builds(
-    Learner, st.just("l"), st.just(MONDAY), st.just(ANN), level=st.integers(1, 5),
-    tracks=st.frozensets(st.sampled_from(sorted(LIBRARY.syllabus.tracks)), max_size=3),
-)  # fmt: skip
-
-
-def _memory(learner: Learner, history: list[tuple[str, int, int | None]]) -> Memory:
-    """A learner who was asked `question` so many hours ago, and replied with that score (None: did not)."""
-    before = sorted(history, key=lambda one: -one[1])
-    asked = tuple((id, MONDAY - timedelta(hours=hours)) for id, hours, _ in before)
-    past = tuple(Past(id, MONDAY - timedelta(hours=hours), score) for id, hours, score in before if score is not None)
-    return Memory(learner, None, past, asked, ())
-
-
-@settings(max_examples=300)
-@given(LEARNERS, HISTORIES, st.integers(0, 9), st.sampled_from(["", *LIBRARY.sections()]))
-def test_the_next_question_fits_the_learner_and_was_not_asked_today(
-    learner: Learner, history: list[tuple[str, int, int | None]], seed: int, section: str
-) -> None:
-    memory = _memory(learner, history)
-
-    chosen = reviews.choose(LIBRARY, learner, memory, MONDAY, Random(seed), section)
-
-    assert chosen is not None
-    allowed = reviews.eligible(LIBRARY, learner, section)
-    assert chosen in allowed
-    asked = dict(memory.asked_lately)
-    rested = [one for one in allowed if one.id not in asked or MONDAY - asked[one.id] >= reviews.REST]
-    assert chosen in (rested or allowed)
-    last = reviews.latest(memory.past).get(chosen.id)
-    fresh = [one for one in rested if one.id not in asked]
-    if chosen.id not in asked:  # something new: as near to the level as any
-        assert abs(chosen.level - learner.level) == min(abs(one.level - learner.level) for one in fresh)
-    elif fresh:  # something old although there is something new: it went badly, days ago
-        assert last is not None
-        assert last.score is not None
-        assert last.score < reviews.WEAK
-        assert MONDAY - last.at >= reviews.RETRY
-
-
-def test_the_only_question_is_asked_again_rather_than_none() -> None:
-    small = load(Path(__file__).parent / "packs/good")
-    learner = Learner("l", MONDAY, ANN)
-
-    chosen = reviews.choose(small, learner, _memory(learner, [("median", 0, 10)]), MONDAY, Random(0))
-
-    assert chosen is not None
-    assert chosen.id == "median"
-
-
-def test_what_went_badly_comes_back_about_one_time_in_two() -> None:
-    learner = Learner("l", MONDAY, ANN)
-    memory = _memory(learner, [("precision", 72, 20), ("recall", 70, 95)])
-
-    chosen = [reviews.choose(LIBRARY, learner, memory, MONDAY, Random(seed)) for seed in range(200)]
-
-    assert 70 <= sum(one is not None and one.id == "precision" for one in chosen) <= 130
-    assert not any(one is not None and one.id == "recall" for one in chosen)
-
-
-def test_everything_is_asked_once_before_anything_comes_a_second_time() -> None:
-    """Somebody who is asked every day and does well sees all of it."""
-    learner = Learner("l", MONDAY, ANN)
-    history: list[tuple[str, int, int | None]] = []
-    seen = []
-    for day in range(len(IDS)):
-        chosen = reviews.choose(LIBRARY, learner, _memory(learner, history), MONDAY, Random(day))
-        assert chosen is not None
-        seen.append(chosen.id)
-        history = [(id, hours + 24, score) for id, hours, score in history] + [(chosen.id, 24, 90)]
-
-    assert sorted(seen) == IDS
-
-
-def test_the_wording_is_another_one_each_time_and_comes_round() -> None:
-    question = LIBRARY.questions["precision"]
-    learner = Learner("l", MONDAY, ANN)
-    wordings = [reviews.wording(_memory(learner, [("precision", 30 * n, None) for n in range(count)]), question) for count in range(6)]
-
-    assert wordings == [0, 1, 2, 0, 1, 2]
-    assert len({question.wording(n) for n in range(3)}) == 3
 
 
 # ---------------------------------------------------------------------------------------------- everything fits a phone
@@ -745,11 +658,6 @@ SAID: dict[str, list[Reply]] = {
     "no_follow_up": [phrases.no_follow_up()],
     "two_messages": [phrases.two_messages(max(IDS, key=len)), phrases.two_messages("")],
     "follow_up_open": [phrases.follow_up_open()],
-    "progress": [
-        phrases.progress(0, [], 0, []),
-        phrases.progress(400, [(title, 55.5, 12) for title in LIBRARY.syllabus.sections.values()], 365,
-                         sorted((one.title for one in LIBRARY.questions.values()), key=len)[-3:]),
-    ],
     "paused": [phrases.paused(date.max, MONDAY.date()), phrases.paused(date(2027, 11, 23), MONDAY.date())],
     "pause_unclear": [phrases.pause_unclear()],
     "resumed": [phrases.resumed(one, MONDAY) for one in (SOMEBODY, OFF)],

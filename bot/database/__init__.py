@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from bot.database.appeals import Appeals
+from bot.database.cards import Cards
 from bot.database.connection import LEASE, sqlite_file
 from bot.database.links import Links
 from bot.database.outbox import KEEP_DONE, Outbox
@@ -14,7 +15,7 @@ from bot.database.turns import INBOX, OUTBOX
 __all__ = ["KEEP_DONE", "LEASE", "Database", "sqlite_file"]
 
 
-class Database(Rounds, Outbox, Appeals, Links):
+class Database(Rounds, Outbox, Appeals, Cards, Links):
     """`bot.ports.Store` on a SQL database."""
 
     @asynccontextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from sqlalchemy import select as pick
 from sqlmodel import SQLModel, col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -26,10 +27,12 @@ from bot.database.rows import (
 )
 from bot.errors import StoreStale
 from bot.messages import Address
-from bot.model import Asked, Attempt, Changes, Fate, Learner, Mark, MarkKind, Memory, Past, Practised
+from bot.model import Asked, Attempt, Changes, Fate, Lately, Learner, Mark, MarkKind, Memory, Past, Practised
 
 RECENT = 400
-"""Attempts that choosing and progress look back on."""
+"""Attempts and questions that choosing and progress look back on."""
+
+LATELY = ("question", "at", "wording", "followup", "reason")
 
 
 learners, addresses = LearnerRow.__table__, AddressRow.__table__  # type: ignore[attr-defined]
@@ -67,11 +70,12 @@ class Learners(Connected):
             .order_by(col(AttemptRow.at).desc())
             .limit(RECENT)
         )
-        asked = await session.exec(
-            select(AskedRow.question, AskedRow.at)
-            .where(AskedRow.learner == learner.id, AskedRow.followup == "")
+        asked = await self.core(
+            session,
+            pick(*(col(getattr(AskedRow, name)) for name in LATELY))
+            .where(col(AskedRow.learner) == learner.id)
             .order_by(col(AskedRow.at).desc())
-            .limit(RECENT)
+            .limit(RECENT),
         )
         ledger = await session.exec(
             select(PractisedRow.at, PractisedRow.zone, PractisedRow.followup)
@@ -82,7 +86,7 @@ class Learners(Connected):
             learner_of(learner),
             asked_of(open_row) if open_row is not None else None,
             tuple(Past(question, at, score, followup) for question, at, score, followup in reversed(past.all())),
-            tuple((question, at) for question, at in reversed(asked.all())),
+            tuple(Lately(*one) for one in reversed(asked.all())),
             tuple(Practised(*entry) for entry in ledger.all()),
             learner.turn,
         )

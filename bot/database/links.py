@@ -2,7 +2,8 @@
 
 What is kept of a learner is found by the tables' own foreign keys, so that a table that comes later is carried along. A table
 may say how, in its `info`: `newest` names the column by which the later of two rows for the same thing is kept when two
-learners become one; `stays` keeps rows with the learner who stays, instead of copying them, when one becomes two.
+learners become one; `stays` keeps rows with the learner who stays, instead of copying them, when one becomes two; `derived` says that
+the rows are made again from others, and are thrown away.
 """
 
 from __future__ import annotations
@@ -137,6 +138,8 @@ class Links(Learners):
         if loser:
             connection = await session.connection()
             await self._settle_outbox(session, joined)
+            for table in _derived():
+                await connection.execute(remove(table).where(table.c.learner.in_((winner, loser))))
             await _merge(connection, loser, winner)
             await session.exec(update(AddressRow).where(col(AddressRow.learner) == loser).values(learner=winner))
             await session.exec(update(LinkTryRow).where(col(LinkTryRow.learner) == loser).values(learner=winner))
@@ -245,8 +248,13 @@ def _owned() -> Iterator[tuple[Table, str]]:
     special = {"learner", "address", "link_code"}
     for table in SQLModel.metadata.sorted_tables:
         for key in table.foreign_keys:
-            if key.column.table.name == "learner" and table.name not in special:
+            if key.column.table.name == "learner" and table.name not in special and not table.info.get("derived"):
                 yield table, key.parent.name
+
+
+def _derived() -> list[Table]:
+    """The tables whose rows are made again from others."""
+    return [table for table in SQLModel.metadata.sorted_tables if table.info.get("derived")]
 
 
 def _references(table: Table) -> Iterator[tuple[str, str]]:

@@ -47,6 +47,7 @@ class LearnerRow(SQLModel, table=True):
     next_due_at: datetime | None = Field(default=None, sa_type=UTCDateTime, index=True)
     turn: int = Field(default=0, sa_column_kwargs=ZERO)
     rest: str = Field(default="", sa_column_kwargs=EMPTY)
+    interview_on: date | None = None
 
 
 class AddressRow(SQLModel, table=True):
@@ -70,11 +71,17 @@ class AskedRow(SQLModel, table=True):
     attempt: str = ""
     hints: int = 0
     fate: str = Fate.OPEN.value
+    reason: str = Field(default="", sa_column_kwargs=EMPTY)
+    focus: str = Field(default="", sa_column_kwargs=EMPTY)
 
 
 class AttemptRow(SQLModel, table=True):
     __tablename__ = "attempt"
-    __table_args__ = (Index("ix_attempt_learner_at", "learner", "at"),)
+    __table_args__ = (
+        Index("ix_attempt_learner_at", "learner", "at"),
+        # Which attempts are in no card yet is found in this index alone.
+        Index("ix_attempt_learner_question_at", "learner", "question", "at"),
+    )
     id: str = Field(primary_key=True)
     learner: str = Field(foreign_key="learner.id")
     asked: str = Field(foreign_key="asked.id")
@@ -174,7 +181,7 @@ def learner_of(row: LearnerRow) -> Learner:
         id=row.id, joined_at=row.joined_at, home=Address(row.home_platform, row.home_user, row.home_chat), zone=row.zone,
         minute=row.minute, tracks=frozenset(row.tracks.split()), level=row.level, paused_until=row.paused_until,
         expecting=row.expecting, reachable=row.reachable, next_due_at=row.next_due_at,
-        rest=frozenset(int(day) for day in row.rest),
+        rest=frozenset(int(day) for day in row.rest), interview_on=row.interview_on,
     )  # fmt: skip
 
 
@@ -185,6 +192,7 @@ def learner_row(learner: Learner) -> LearnerRow:
         home_chat=learner.home.chat, zone=learner.zone, minute=learner.minute, tracks=" ".join(sorted(learner.tracks)),
         level=learner.level, paused_until=learner.paused_until, expecting=learner.expecting, reachable=learner.reachable,
         next_due_at=learner.next_due_at, rest="".join(str(day) for day in sorted(learner.rest)),
+        interview_on=learner.interview_on,
     )  # fmt: skip
 
 
@@ -192,6 +200,7 @@ def asked_of(row: AskedRow) -> Asked:
     return Asked(
         id=row.id, learner=row.learner, question=row.question, occasion=Occasion(row.occasion), at=row.at, wording=row.wording,
         followup=row.followup, attempt=row.attempt, hints=row.hints, fate=Fate(row.fate),
+        reason=row.reason, focus=row.focus,
     )  # fmt: skip
 
 

@@ -7,16 +7,23 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from bot import days, phrases, reviews
+from bot import days, phrases, plans, reviews
 from bot.content import Question, Rubric
 from bot.content import words as words_of
 from bot.desks import Composer, Desk, Handler, Outcome, Turn, closing
-from bot.messages import Message, Reply
-from bot.model import Asked, Changes, Fate, Learner, Memory, Occasion
+from bot.desks.recalling import recollect
+from bot.messages import Message, Reply, Span
+from bot.model import Asked, Changes, Fate, Learner, Memory, Occasion, Reason
 from bot.outbox import Owed
+from bot.phrases import reviews as words
+from bot.plans import Plan
+from bot.reviews import Known, Pick
 
 AGAIN = timedelta(seconds=3)
 """Within this time a second /next is the same tap once more."""
+
+WISHES = {"weak": Reason.WEAK, "new": Reason.NEW}
+"""What may be asked for by hand beside a topic."""
 
 
 class Asking(Desk):
@@ -24,13 +31,21 @@ class Asking(Desk):
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
-        return {"next": self._next, "redo": self._next, "hint": self._hint, "skip": self._skip, "answer": self._answer}
+        return {
+            "next": self._next, "redo": self._next, "hint": self._hint, "skip": self._skip, "answer": self._answer,
+            "interview": self._interview,
+        }  # fmt: skip
 
     @property
     def composes(self) -> Mapping[str, Composer]:
         return {"daily": self._compose_daily}
 
     async def _next(self, turn: Turn) -> Outcome:
+        wish = WISHES.get(turn.argument.lower())
+        if wish is not None:
+            if self.just_asked(turn):
+                return Outcome((phrases.already_asked(),))
+            return await self.ask_next(replace(turn, learner=replace(turn.learner, expecting="")), wish=wish)
         topic = self.named(turn.argument) if turn.argument else ""
         if topic is None:
             return Outcome((phrases.no_such_topic(turn.argument, self.library),))
@@ -39,7 +54,7 @@ class Asking(Desk):
         turn = replace(turn, learner=replace(turn.learner, expecting=""))
         if isinstance(topic, Question):
             return self.ask(turn, topic)
-        return self.ask_next(turn, topic)
+        return await self.ask_next(turn, topic)
 
     def just_asked(self, turn: Turn, topic: Question | str = "") -> bool:
         """Whether the same was asked for a moment ago: a button that was tapped twice."""
@@ -78,20 +93,64 @@ class Asking(Desk):
                 best = (least, one)
         return best[1] if best else None
 
-    def ask_next(self, turn: Turn, section: str = "") -> Outcome:
-        question = reviews.choose(self.library, turn.learner, turn.memory, turn.now, self.rng, section)
-        if question is None:
-            return Outcome((phrases.topics(self.library, turn.learner),), turn.learner)
-        return self.ask(turn, question)
+    async def ask_next(self, turn: Turn, section: str = "", wish: Reason | None = None) -> Outcome:
+        known, changed = await recollect(self.store, self.library, turn.memory, self.rng)
+        pick = reviews.choose(self.library, turn.learner, known, turn.now, self.rng, section=section, wish=wish)
+        if pick is None:
+            plan = self.plan(turn.learner, known, turn.now)
+            none = words.enough() if plan is not None and plan.last_day else words.asked_all()
+            learner = turn.learner if turn.learner != turn.memory.learner else None
+            return Outcome((none if plans.tracked(self.library, turn.learner) else phrases.topics(self.library, turn.learner),), learner)
+        outcome = self.ask(turn, pick.question, pick=pick)
+        if wish is not None and pick.reason is not wish:
+            lead = words.nothing_weak() if wish is Reason.WEAK else words.nothing_new()
+            outcome = replace(outcome, replies=(_led(lead, outcome.replies[0]),))
+        return replace(outcome, also=changed)
 
-    def ask(self, turn: Turn, question: Question, occasion: Occasion = Occasion.CHOSEN) -> Outcome:
+    def plan(self, learner: Learner, known: Known, now: datetime) -> Plan | None:
+        """The plan towards the learner's interview, as it stands today."""
+        return plans.plan(self.library, learner, known.cards.keys(), days.local_day(now, learner.zone))
+
+    def ask(self, turn: Turn, question: Question, occasion: Occasion = Occasion.CHOSEN, pick: Pick | None = None) -> Outcome:
+        """Puts a question to the learner; `pick` says why it was chosen and for which point, where the coach did."""
         asked = Asked(
-            self.new_id(), turn.learner.id, question.id, occasion, turn.now, reviews.wording(turn.memory, question)
+            self.new_id(), turn.learner.id, question.id, occasion, turn.now, reviews.wording(turn.memory.lately, question),
+            pick.followup if pick is not None else "", reason=pick.reason.value if pick is not None else "",
+            focus=pick.focus if pick is not None else "",
         )  # fmt: skip
         learner = turn.learner if turn.learner != turn.memory.learner else None
         if turn.new and learner is not None:
             learner = days.scheduled(learner, turn.now)
-        return Outcome((phrases.question(asked, question, self.library),), learner, (*closing(turn.memory, Fate.REPLACED), asked))
+        return Outcome((self._worded(asked, question),), learner, (*closing(turn.memory, Fate.REPLACED), asked))
+
+    def _worded(self, asked: Asked, question: Question) -> Reply:
+        alone = question.followup(asked.followup) if asked.followup else None
+        if alone is not None:
+            return words.one_point(asked, question, alone, self.library)
+        reply = phrases.question(asked, question, self.library)
+        point = question.point(asked.focus) if asked.focus else None
+        return reply if point is None else replace(reply, spans=(*reply.spans, *words.cue(point)))
+
+    async def _interview(self, turn: Turn) -> Outcome:
+        today = days.local_day(turn.now, turn.learner.zone)
+        learner = turn.learner
+        if turn.argument.lower() in ("off", "none", "no", "cancel"):
+            return Outcome((words.no_interview_any_more(),), replace(learner, interview_on=None))
+        if turn.argument:
+            day = plans.day_of(turn.argument, today)
+            if day is None:
+                return Outcome((words.interview_unclear(),))
+            if day < today:
+                return Outcome((words.interview_past(day),))
+            if (day - today).days > plans.FARTHEST:
+                return Outcome((words.interview_far(),))
+            learner = replace(learner, interview_on=day)
+        known, changed = await recollect(self.store, self.library, turn.memory, self.rng)
+        plan = self.plan(learner, known, turn.now)
+        if plan is None:
+            return Outcome((words.no_interview(),))
+        due, owed = reviews.owed_today(self.library, learner, known, turn.now)
+        return Outcome((words.plan(plan, due, owed),), learner if learner != turn.learner else None, also=changed)
 
     async def _hint(self, turn: Turn) -> Outcome:
         opened = self.meant(turn)
@@ -137,12 +196,16 @@ class Asking(Desk):
         learner = memory.learner
         if learner is None or not self._wanted(owed, learner, now):
             return None, Changes()
-        question = reviews.choose(self.library, learner, memory, now, self.rng)
-        if question is None:
+        known, changed = await recollect(self.store, self.library, memory, self.rng)
+        pick = reviews.choose(self.library, learner, known, now, self.rng)
+        if pick is None:
             return None, Changes()
         turn = Turn(Message(owed.key, owed.address, "", now), learner, memory, "", now, False)
-        outcome = self.ask(turn, question, Occasion.DAILY)
-        return outcome.replies[0], Changes(replace(learner, paused_until=None, expecting=""), outcome.asked)
+        outcome = self.ask(turn, pick.question, Occasion.DAILY, pick)
+        reply = outcome.replies[0]
+        if (plan := self.plan(learner, known, now)) is not None:
+            reply = _led(words.countdown(plan, reviews.owed_today(self.library, learner, known, now)[1]), reply)
+        return reply, Changes(replace(learner, paused_until=None, expecting=""), outcome.asked, also=changed)
 
     def _wanted(self, owed: Owed, learner: Learner, now: datetime) -> bool:
         today = days.local_day(now, learner.zone)
@@ -153,3 +216,7 @@ class Asking(Desk):
         if today.weekday() in learner.rest:
             return False
         return owed.about == today.isoformat()
+
+
+def _led(lead: tuple[Span, ...], reply: Reply) -> Reply:
+    return replace(reply, spans=(*lead, *reply.spans))

@@ -62,7 +62,7 @@ class Replying(Desk):
             )
             asked.append(following)
             replies.append(phrases.follow_up(following, deeper))
-        return Outcome(tuple(replies), None, tuple(asked), attempt, Practised(turn.message.at, turn.learner.zone, bool(opened.followup)))
+        return Outcome(tuple(replies), None, tuple(asked), attempt, Practised(turn.message.at, turn.learner.zone, bool(opened.attempt)))
 
     async def _deeper(self, turn: Turn) -> Outcome:
         attempt = await (self.store.attempt(turn.learner.id, turn.argument) if turn.argument else self.store.last_attempt(turn.learner.id))

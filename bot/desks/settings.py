@@ -104,7 +104,7 @@ class Settings(Desk):
         setting_up = turn.learner.expecting in ("tracks", "level")
         learner = replace(turn.learner, tracks=chosen, level=level or turn.learner.level)
         if setting_up and level:
-            return self._asking.ask_next(replace(turn, learner=replace(learner, expecting="")))
+            return await self._asking.ask_next(replace(turn, learner=replace(learner, expecting="")))
         if level and self._asking.just_asked(turn):
             return Outcome((phrases.already_asked(),))
         if setting_up:
@@ -117,7 +117,7 @@ class Settings(Desk):
             return Outcome((phrases.ask_level() if not turn.argument else phrases.level_unclear(),))
         learner = replace(turn.learner, level=level)
         if turn.learner.expecting == "level":
-            return self._asking.ask_next(replace(turn, learner=replace(learner, expecting="")))
+            return await self._asking.ask_next(replace(turn, learner=replace(learner, expecting="")))
         return Outcome((phrases.level_set(learner),), learner)
 
     def _tracks(self, text: str) -> frozenset[str] | None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 
-from bot import days, phrases, reviews, streaks
+from bot import days, phrases, progress, reviews, streaks
 from bot.desks import Desk, Handler, Outcome, Turn
+from bot.desks.recalling import recollect
+from bot.phrases import progress as progress_words
 from bot.phrases import streaks as words
+
+MONTH = timedelta(days=30)
 
 
 class Standing(Desk):
@@ -17,21 +22,21 @@ class Standing(Desk):
         return {"progress": self._progress, "streak": self._streak, "topics": self._topics, "help": self._help}
 
     async def _progress(self, turn: Turn) -> Outcome:
-        scored = [one for one in reviews.latest(turn.memory.past).values() if one.score is not None]
-        by_section: dict[str, list[int]] = {}
-        for one in scored:
-            question = self.library.questions.get(one.question)
-            if question is not None and one.score is not None:
-                by_section.setdefault(question.section, []).append(one.score)
-        titles = self.library.syllabus.sections
-        rows = [(titles[id], sum(found) / len(found), len(found)) for id in titles if (found := by_section.get(id))]
-        weakest = sorted(scored, key=lambda one: (one.score or 0, one.question))[:3]
-        names = [
-            self.library.questions[one.question].title
-            for one in weakest
-            if (one.score or 0) < 80 and one.question in self.library.questions
-        ]
-        return Outcome((phrases.progress(len(turn.memory.past), rows, (await self.streak(turn)).count, names),))
+        known, changed = await recollect(self.store, self.library, turn.memory, self.rng)
+        if not known.cards:
+            return Outcome((progress_words.nothing_yet(),))
+        scores, before = progress.scores(known.cards), progress.scores_at(turn.memory.past, turn.now - MONTH)
+        reply = progress_words.progress(
+            len(turn.memory.past),
+            (await self.streak(turn)).count,
+            progress.sections(scores, self.library),
+            progress.competencies(scores, self.library),
+            {one.id: one.level for one in progress.sections(before, self.library)},
+            progress.weakest_questions(known.cards, self.library),
+            reviews.owed_today(self.library, turn.learner, known, turn.now),
+            self.library,
+        )
+        return Outcome((reply,), also=changed)
 
     async def _streak(self, turn: Turn) -> Outcome:
         today, told = days.local_day(turn.now, turn.learner.zone), await self.streak(turn)

@@ -318,21 +318,6 @@ def follow_up_open() -> Reply:
 # ---------------------------------------------------------------------------------------------- where one stands
 
 
-def progress(attempts: int, rows: Sequence[tuple[str, float, int]], streak: int, weakest: Sequence[str]) -> Reply:
-    """`rows`: section title, mean score 0..100, number of questions."""
-    if not rows:
-        return say("Nothing graded yet. Your first question is one tap away.").with_choices([NEXT])
-    lines = [f"\n{_bar(mean)} {title}: {mean:.0f} ({count} {'question' if count == 1 else 'questions'})" for title, mean, count in rows]
-    parts: list[str | Span | Iterable[Span]] = [
-        bold(f"{attempts} {'reply' if attempts == 1 else 'replies'} graded"),
-        f" · {_streak(streak)}\n",
-        *lines,
-    ]
-    if weakest:
-        parts += ["\n\n", bold("To work on: "), ", ".join(weakest)]
-    return say(*parts).with_choices([NEXT])
-
-
 def paused(until: date, today: date) -> Reply:
     if until == date.max:
         return say("Paused. I ask nothing on my own until you /resume.").with_choices([Choice("Resume", "/resume")])
@@ -430,12 +415,3 @@ def _paused(learner: Learner) -> str:
     if learner.paused_until is None:
         return ""
     return " (paused)" if learner.paused_until == date.max else f" (paused until {learner.paused_until.day} {learner.paused_until:%B})"
-
-
-def _streak(count: int) -> str:
-    return f"{count} {'day' if count == 1 else 'days'} in a row"
-
-
-def _bar(mean: float) -> str:
-    full = round(mean / 20)
-    return "▰" * full + "▱" * (5 - full)
