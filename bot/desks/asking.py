@@ -76,7 +76,7 @@ class Asking(Desk):
             return wanted
         titles = {one.id: one.title for one in self.library.questions.values()}
         best: tuple[float, Question | str] | None = None
-        for names, scorer in ((sections, fuzz.token_set_ratio), (titles, fuzz.WRatio)):
+        for names, scorer in ((sections, fuzz.token_set_ratio), (titles, fuzz.token_sort_ratio)):
             for _, score, id in process.extract(name, names, scorer=scorer, processor=utils.default_process, limit=1, score_cutoff=80):
                 if best is None or score > best[0]:
                     best = (score, id if names is sections else self.library.questions[id])
