@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from bot.content import Library
 from bot.grading import arithmetic, gates, offline
+from bot.grading.evidence import Gatherer
 from bot.grading.reader import ReaderGrader
 from bot.grading.reading import segments
 from bot.model import Finding, Grade, Mistaken, Verdict
@@ -118,6 +120,21 @@ def test_without_weights_the_plain_grader_stands_in_and_says_so(library: Library
     judge, reason = offline(library)
     assert judge.name == "reader 1"
     assert reason == ""
+
+
+def test_a_new_pack_about_the_same_things_changes_no_grade(grader: ReaderGrader, library: Library) -> None:
+    """Points of other questions are those of the question's own pack, so a grade does not hang on which packs are loaded."""
+    twins = [
+        one.model_copy(update={"id": f"{one.id}-again", "prompt": one.wordings[0], "pack": "another", "followups": ()})
+        for one in library.questions.values()
+    ]
+    grown = ReaderGrader(
+        Gatherer(grader.gatherer.encoder, replace(library, questions={**library.questions, **{one.id: one for one in twins}})), grader.head
+    )
+    for question in SOME:
+        one = library.questions[question]
+        for reply in (one.points[0].phrasings[0], f"{one.points[1].phrasings[1]}. {one.points[2].phrasings[0]}"):
+            assert grown.judge(one, reply) == grader.judge(one, reply)
 
 
 # ---------------------------------------------------------------------------------------------- the parts

@@ -135,7 +135,7 @@ class Gatherer:
         for n, (k, place) in enumerate(asked):
             if denies[place, k] and logits[n, 0] > logits[n, 1]:
                 logits[n, [0, 1]] = logits[n, [1, 0]]
-        elsewhere = self._others.contrast(rubric, vectors, right)
+        elsewhere = self._others.contrast(rubric, claims.vectors[[n for group in claims.right for n in group]], vectors, right)
         rows, best, worst, nearest, likest = [], [], [], [], []
         at = 0
         for k, point in enumerate(rubric.points):

@@ -48,7 +48,7 @@ class WatchedReader(ReaderGrader):
     @classmethod
     def of(cls, grader: ReaderGrader) -> WatchedReader:
         """`grader`, watched: the same encoder, fitted numbers and memory of rubrics."""
-        return cls(grader.gatherer, grader._head)
+        return cls(grader.gatherer, grader.head)
 
     def judge(self, rubric: Rubric, reply: str) -> Grade:
         self.seen = None
@@ -60,16 +60,16 @@ class WatchedReader(ReaderGrader):
 
     def chances(self, features: Numbers) -> Numbers:
         """The class chances of each point, [points, 4], in the order of CLASSES."""
-        return self._head.points(features)
+        return self.head.points(features)
 
     def stated(self, table: Numbers) -> Numbers:
         """The chance that each misconception is stated."""
-        return self._head.misconceptions(table)
+        return self.head.misconceptions(table)
 
     def moved(self, features: Numbers) -> Numbers:
         """[points, FEATURES]: how much each number moves the expected share of its point, against the mean of the replies that the
         model was fitted on. Effects of single numbers; they don't add up, as the model is not linear."""
-        mean = np.mean([model.mean for model in self._head.models], axis=0)
+        mean = np.mean([model.mean for model in self.head.models], axis=0)
         now = _share(self.chances(features))
         made = np.zeros_like(features)
         for column in range(features.shape[1]):

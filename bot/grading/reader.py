@@ -99,7 +99,7 @@ class ReaderGrader:
 
     def __init__(self, gatherer: Gatherer, head: Head) -> None:
         self.gatherer = gatherer
-        self._head = head
+        self.head = head
 
     @classmethod
     def load(cls, library: Library, cache: Path | None = None, folder: Path = WEIGHTS) -> ReaderGrader:
@@ -131,7 +131,7 @@ class ReaderGrader:
         """A verdict for each point: contradicted where that is the likeliest, else by the share of it that is expected."""
         found = []
         false = set(evidence.believed)  # a segment that says a misconception in the rubric's own words makes no point
-        for k, (point, chances) in enumerate(zip(rubric.points, self._head.points(evidence.points), strict=True)):
+        for k, (point, chances) in enumerate(zip(rubric.points, self.head.points(evidence.points), strict=True)):
             expected = (float(chances[0] + 0.5 * chances[1]) - LEAST) / (MOST - LEAST)
             strength = round(min(max(expected, 0.0), 1.0), 3)
             contradicted = int(np.argmax(chances)) == CONTRADICTED
@@ -160,7 +160,7 @@ class ReaderGrader:
     def mistaken(self, rubric: Rubric, evidence: Evidence, windows: Sequence[Window], verdicts: Sequence[Verdict]) -> tuple[Mistaken, ...]:
         """The misconceptions that are stated, each with its words; none that reverses a point which the reply gets right."""
         right = {verdict.point for verdict in verdicts if verdict.finding is Finding.COVERED}
-        chances = self._head.misconceptions(evidence.misconceptions)
+        chances = self.head.misconceptions(evidence.misconceptions)
         found = []
         for j, one in enumerate(rubric.misconceptions):
             said = evidence.believed[j]
