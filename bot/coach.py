@@ -96,6 +96,7 @@ class Coach:
         """What each platform knows of its servers; a platform that has servers adds itself."""
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         tools = Tools(store, library, grader, now, rng or Random(), new_id, draw, self.venues, lambda: self.on_owed())
+        self._studio = tools.studio
         asking = Asking(tools)
         self._settings = Settings(tools, asking)
         self._replying = Replying(tools, asking)
@@ -303,6 +304,7 @@ class Coach:
     async def close(self) -> None:
         """Ends what goes on beside the conversation; the next start goes on with it."""
         await self._hosting.close()
+        self._studio.close()
 
     # ------------------------------------------------------------------------------------------ while somebody types
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from statistics import fmean, stdev
 
+from bot import days
 from bot.cards import missed, weakness
 from bot.content import Library, Question
-from bot.model import Card, Past
+from bot.model import Card, Past, Practised
 
 ENOUGH = 3
 """Graded questions from which on a section may be called weak."""
@@ -23,6 +25,10 @@ STRONG = 75
 
 STEADY = 8.0
 """Standard error, in points of 100, up to which a level is sure."""
+
+
+MONTH = timedelta(days=30)
+"""How far back the mark of last month lies."""
 
 
 class Sure(StrEnum):
@@ -100,3 +106,39 @@ def weakest_questions(cards: Mapping[str, Card], library: Library, most: int = 3
     weak = [(card, question) for card, question in known if card.score < STRONG or missed(card, question)]
     weak.sort(key=lambda one: (-weakness(*one), one[1].id))
     return [Weak(question, card.score, tuple(one.point for one in missed(card, question))) for card, question in weak[:most]]
+
+
+WEEKS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """All that is told of where a learner stands at one time.
+
+    before: the levels of sections a month ago. replies: how many on each day from `monday` on, twelve weeks up to today."""
+
+    sections: tuple[Standing, ...]
+    competencies: tuple[Standing, ...]
+    before: Mapping[str, float]
+    monday: date
+    replies: tuple[int, ...]
+
+    @property
+    def by_week(self) -> tuple[int, ...]:
+        """Replies in each of the weeks."""
+        return tuple(sum(self.replies[start : start + 7]) for start in range(0, WEEKS * 7, 7))
+
+
+def stand(
+    cards: Mapping[str, Card], past: Iterable[Past], practised: Iterable[Practised], now: datetime, zone: str, library: Library
+) -> Stand:
+    """Where a learner in `zone` stands now."""
+    today = days.local_day(now, zone)
+    monday = today - timedelta(days=today.weekday() + 7 * (WEEKS - 1))
+    counted = Counter(days.local_day(one.at, one.zone) for one in practised)
+    latest, before = scores(cards), scores_at(past, now - MONTH)
+    return Stand(
+        tuple(sections(latest, library)), tuple(competencies(latest, library)),
+        {one.id: one.level for one in sections(before, library)}, monday,
+        tuple(counted[monday + timedelta(days=offset)] for offset in range((today - monday).days + 1)),
+    )  # fmt: skip

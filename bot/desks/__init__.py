@@ -17,6 +17,7 @@ from bot.messages import Message, Reply
 from bot.model import Asked, Attempt, Changes, Fate, Learner, Memory, Practised
 from bot.outbox import Owed
 from bot.ports import Grader, Store, Venue
+from bot.reports import Studio
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class Tools:
     """One letter of those given, by chance that nobody can guess."""
     venues: Mapping[str, Venue] = field(default_factory=dict)
     owing: Callable[[], None] = lambda: None
+    studio: Studio = field(default_factory=Studio)
+    """Where pictures are drawn."""
 
 
 class Composer(Protocol):
@@ -84,7 +87,7 @@ class Desk:
     def __init__(self, tools: Tools) -> None:
         self.store, self.library, self.grader = tools.store, tools.library, tools.grader
         self.now, self.rng, self.new_id, self.draw = tools.now, tools.rng, tools.new_id, tools.draw
-        self.venues, self.owing = tools.venues, tools.owing
+        self.venues, self.owing, self.studio = tools.venues, tools.owing, tools.studio
 
     @property
     def handlers(self) -> Mapping[str, Handler]:

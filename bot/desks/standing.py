@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 
 from bot import days, phrases, progress, reviews, streaks
 from bot.desks import Desk, Handler, Outcome, Turn
-from bot.desks.recalling import recollect
+from bot.desks.recalling import recollect, stand, with_picture
 from bot.phrases import progress as progress_words
 from bot.phrases import streaks as words
-
-MONTH = timedelta(days=30)
 
 
 class Standing(Desk):
@@ -25,18 +22,13 @@ class Standing(Desk):
         known, changed = await recollect(self.store, self.library, turn.memory, self.rng)
         if not known.cards:
             return Outcome((progress_words.nothing_yet(),))
-        scores, before = progress.scores(known.cards), progress.scores_at(turn.memory.past, turn.now - MONTH)
+        told = await self.streak(turn)
+        standing = stand(turn.memory, known, turn.now, self.library)
         reply = progress_words.progress(
-            len(turn.memory.past),
-            (await self.streak(turn)).count,
-            progress.sections(scores, self.library),
-            progress.competencies(scores, self.library),
-            {one.id: one.level for one in progress.sections(before, self.library)},
-            progress.weakest_questions(known.cards, self.library),
-            reviews.owed_today(self.library, turn.learner, known, turn.now),
-            self.library,
-        )
-        return Outcome((reply,), also=changed)
+            standing, len(turn.memory.past), told.count, progress.weakest_questions(known.cards, self.library),
+            reviews.owed_today(self.library, turn.learner, known, turn.now), self.library,
+        )  # fmt: skip
+        return Outcome((await with_picture(self.studio, reply, standing, self.library),), also=changed)
 
     async def _streak(self, turn: Turn) -> Outcome:
         today, told = days.local_day(turn.now, turn.learner.zone), await self.streak(turn)

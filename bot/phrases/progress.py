@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from bot.content import Library
 from bot.messages import Reply, bold, markup, say
 from bot.phrases import NEXT, Parts, shorten
 from bot.phrases.reviews import WEAK
 from bot.phrases.streaks import in_a_row
-from bot.progress import Standing, Sure, Weak
+from bot.progress import Stand, Standing, Sure, Weak
 
 POINTS = 2
 """Missed points that are shown of a weak question."""
@@ -19,24 +19,15 @@ def nothing_yet() -> Reply:
     return say("Nothing graded yet. Your first question is one tap away.").with_choices([NEXT])
 
 
-def progress(
-    replies: int,
-    streak: int,
-    sections: Sequence[Standing],
-    competencies: Sequence[Standing],
-    before: Mapping[str, float],
-    weakest: Sequence[Weak],
-    due: tuple[int, int],
-    library: Library,
-) -> Reply:
-    """before: the levels of sections a month ago. due: how many questions are due, and how many of them belong to today."""
+def progress(standing: Stand, replies: int, streak: int, weakest: Sequence[Weak], due: tuple[int, int], library: Library) -> Reply:
+    """due: how many questions are due, and how many of them belong to today."""
     parts: Parts = [bold(f"{replies} {'reply' if replies == 1 else 'replies'} graded"), f" · {in_a_row(streak)}\n"]
     parts += ["\n", bold("Sections"), " (of 100)"]
-    for one in sections:
+    for one in standing.sections:
         title = library.syllabus.sections[one.id]
-        parts.append(f"\n{bar(one.level)} {title}: {one.level:.0f}{_month(before.get(one.id))}, {sure(one)}")
+        parts.append(f"\n{bar(one.level)} {title}: {one.level:.0f}{_month(standing.before.get(one.id))}, {sure(one)}")
     parts += ["\n\n", bold("Competencies")]
-    parts += [f"\n{competency(one.id, library)}: {one.level:.0f}, {sure(one)}" for one in competencies]
+    parts += [f"\n{competency(one.id, library)}: {one.level:.0f}, {sure(one)}" for one in standing.competencies]
     if weakest:
         parts += ["\n\n", bold("Weakest")]
         for weak in weakest:
@@ -44,6 +35,7 @@ def progress(
     all_due, today = due
     later = f"; {all_due - today} more wait their turn" if all_due > today else ""
     parts += ["\n\n", bold("Due today: "), f"{today or 'nothing'}{later}"]
+    parts += ["\n", bold("Replies a week"), f", oldest first: {_weeks(standing)}"]
     return say(*parts).with_choices([NEXT, *([WEAK] if weakest else [])])
 
 
@@ -55,6 +47,18 @@ def _missed(weak: Weak) -> Parts:
     if len(weak.points) > POINTS:
         parts.append(f"\n  and {len(weak.points) - POINTS} more")
     return parts
+
+
+def seen(standing: Stand, library: Library) -> str:
+    """What the picture shows, for who can't see it."""
+    levels = "; ".join(
+        f"{library.syllabus.sections[one.id]} {one.level:.0f}{_month(standing.before.get(one.id))}" for one in standing.sections
+    )
+    return f"Levels of 100: {levels}. Replies in each of the last 12 weeks, oldest first: {_weeks(standing)}."
+
+
+def _weeks(standing: Stand) -> str:
+    return ", ".join(str(count) for count in standing.by_week)
 
 
 def competency(id: str, library: Library) -> str:
