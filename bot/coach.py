@@ -31,6 +31,7 @@ from bot.desks.resting import Resting
 from bot.desks.rounds import Quizzing
 from bot.desks.settings import DEFAULT_MINUTE, LONE, Settings
 from bot.desks.standing import Standing
+from bot.desks.weeks import Weekly
 from bot.errors import StoreStale
 from bot.messages import Address, Choice, Message, Reply
 from bot.model import Changes, Learner, Memory
@@ -41,6 +42,9 @@ Meaning = commands.Called | commands.Unknown | commands.Plain
 
 MOST_STALE = 5
 """Times that a turn is read again because another process wrote to the same learner meanwhile."""
+
+WEEKS_AT_ONCE = 200
+"""Learners whose weekly messages are planned in one transaction."""
 
 MOST_AT_WORK = 64
 """Updates that one of several processes takes on; more wait in the inbox for whoever has room."""
@@ -104,7 +108,7 @@ class Coach:
         self._hosting = Hosting(tools)
         self._desks: tuple[Desk, ...] = (
             self._settings, asking, self._replying, Standing(tools), Resting(tools), Appealing(tools, self._replying),
-            Linking(tools), self._quizzing, self._hosting,
+            Linking(tools), Weekly(tools), self._quizzing, self._hosting,
         )  # fmt: skip
         self._handlers: dict[str, Handler] = {name: handler for desk in self._desks for name, handler in desk.handlers.items()}
         self._expecting: dict[str, Desk] = {name: desk for desk in self._desks for name in desk.expects}
@@ -264,9 +268,10 @@ class Coach:
     # ------------------------------------------------------------------------------------------ a minute
 
     async def deliver_due(self, platforms: Sequence[str], *, batch: int = 50) -> int:
-        """Owes the daily question to every learner on `platforms` whose time has come, and opens and closes rounds.
+        """Owes the daily question and the weekly message to every learner on `platforms` whose time has come, opens and closes
+        rounds and owes boards.
 
-        Returns how many learners were due."""
+        Returns how many learners were due a question."""
         total = 0
         while True:
             count = await self._store.claim_due(platforms, self._now(), batch)
@@ -274,6 +279,11 @@ class Coach:
             if count:
                 self.on_owed()
             if count < batch:
+                break
+            await asyncio.sleep(0)
+        while count := await self._store.claim_weeks(platforms, self._now(), WEEKS_AT_ONCE):
+            self.on_owed()
+            if count < WEEKS_AT_ONCE:
                 break
             await asyncio.sleep(0)
         await self._hosting.tick(platforms)

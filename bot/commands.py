@@ -32,6 +32,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("rest", "Days of the week without a question", "sat sun"),
     Command("topics", "What I can ask about"),
     Command("progress", "Where you stand"),
+    Command("week", "Your week, and when it comes by itself", "[sunday 18:00]"),
     Command("streak", "Days practised in a row, and why", "[why]"),
     Command("quiz", "Quiz a whole server at once", "start"),
     Command("settings", "Zone, time, tracks and level"),

@@ -62,8 +62,21 @@ def next_due(minute: int, zone: str, now: datetime, *, after_day: date | None = 
     return due
 
 
+def next_week(weekday: int, minute: int, zone: str, now: datetime) -> datetime:
+    """The first instant after `now` at which it is `weekday` (0 Monday to 6 Sunday) and the local clock shows `minute`."""
+    today = local_day(now, zone)
+    day = today + timedelta(days=(weekday - today.weekday()) % 7)
+    due = at_local(day, minute, zone)
+    while due <= now or local_day(due, zone) != day:  # over already, or a day that the zone skipped
+        day += timedelta(days=7)
+        due = at_local(day, minute, zone)
+    return due
+
+
 def scheduled(learner: Learner, now: datetime) -> Learner:
-    """The learner with the next due time that follows from their settings."""
+    """The learner with the next due times that follow from their settings."""
+    week = learner.week_day
+    learner = replace(learner, next_week_at=None if week is None else next_week(week, learner.week_minute, learner.zone, now))
     if learner.minute is None or not learner.reachable or learner.paused_until == date.max:
         return replace(learner, next_due_at=None)
     last_day_off = learner.paused_until - timedelta(days=1) if learner.paused_until else None

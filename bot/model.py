@@ -96,6 +96,7 @@ class Learner:
     "time", "tracks", "level"), the setting that is being changed by itself ("place", "hour"), "appeal" with an attempt and a
     point, "flag", or "". reachable: False after the platform said that the person can't be written to. rest: weekdays, 0 Monday
     to 6 Sunday, without a daily question, which break no streak. interview_on: the local day of the interview that they prepare for.
+    week_day, week_minute: when the weekly message comes, 0 Monday to 6 Sunday and minutes after midnight; None for none.
     """
 
     id: str
@@ -111,6 +112,9 @@ class Learner:
     next_due_at: datetime | None = None
     rest: frozenset[int] = frozenset()
     interview_on: date | None = None
+    week_day: int | None = 6
+    week_minute: int = 18 * 60
+    next_week_at: datetime | None = None
 
 
 class Occasion(StrEnum):

@@ -70,6 +70,18 @@ class CardStore(Protocol):
         """The learner's cards by question, and the attempts that are in none of them yet, in order."""
 
 
+class Weeks(Protocol):
+    """Weekly messages."""
+
+    async def claim_weeks(self, platforms: Sequence[str], now: datetime, limit: int) -> int:
+        """Owes the weekly message to up to `limit` learners whose time has come, and who practised lately enough, and moves each
+        to their next time, in one query for all of them. Returns how many were due."""
+
+    async def looked_back(self, learner: str, since: datetime, until: datetime) -> list[Attempt]:
+        """The attempts up to `until` of the week from `since` on and of the one before it, and all earlier ones at the questions
+        of that week, in order."""
+
+
 class Rounds(Protocol):
     """What is remembered of rounds."""
 
@@ -102,6 +114,12 @@ class Rounds(Protocol):
     async def begin(self, was_due: datetime, setup: Setup, opened: Round | None, owed: Owed | None, now: datetime) -> bool:
         """Moves a server on to its next time and opens its daily round, once: False where its due time is another one now."""
 
+    async def boards_due(self, platforms: Sequence[str], now: datetime, limit: int) -> list[Setup]:
+        """The servers whose weekly board's time has come."""
+
+    async def owe_board(self, was_due: datetime, setup: Setup, owed: Owed | None, now: datetime) -> bool:
+        """Moves a server on to its next board and owes this one, once: False where its time is another one now."""
+
     async def close_rounds(self, platforms: Sequence[str], now: datetime) -> int:
         """Closes the rounds whose time is over; returns how many."""
 
@@ -133,7 +151,7 @@ class Venue(Protocol):
         """Those of `members` who are still there, or of whom nobody can say."""
 
 
-class Store(AppealStore, CardStore, LinkStore, Rounds, Protocol):
+class Store(AppealStore, CardStore, LinkStore, Rounds, Weeks, Protocol):
     """What the coach remembers. Every time is UTC; every method is one transaction; safe for concurrent tasks.
 
     Raises StoreError, and StoreBusy where trying again may help.

@@ -105,6 +105,7 @@ class Setup:
     days: weekdays, 0 Monday to 6 Sunday. minute: local time in `zone`, 0..1439 after midnight, None for no daily question.
     topics: section ids, empty for all. level: 1..5, None for any. calls: the group that a daily question calls, or "".
     minutes: how long a round is open. admin: who set it up. shut: they were told that the coach can't post there any more.
+    board_day, board_minute: when the weekly board is posted, 0 Monday to 6 Sunday, None for none.
     """
 
     platform: str
@@ -120,6 +121,9 @@ class Setup:
     minutes: int = USUAL
     shut: bool = False
     next_due_at: datetime | None = None
+    board_day: int | None = None
+    board_minute: int = 18 * 60
+    next_board_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +242,9 @@ def _weekday(word: str) -> int | None:
 
 
 def scheduled(setup: Setup, now: datetime, *, after_day: date | None = None) -> Setup:
-    """The setup with its next due time, on a local day later than `after_day`."""
+    """The setup with its next due times, that of the daily question on a local day later than `after_day`."""
+    board = None if setup.board_day is None else days.next_week(setup.board_day, setup.board_minute, setup.zone, now)
+    setup = replace(setup, next_board_at=board)
     if setup.minute is None or not setup.days:
         return replace(setup, next_due_at=None)
     due = days.next_due(setup.minute, setup.zone, now, after_day=after_day)

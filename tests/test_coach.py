@@ -232,6 +232,7 @@ async def test_a_setting_that_is_cancelled_leaves_the_question_open(home: World)
         ("/topics", "What I ask about", "What I ask about"),
         ("/progress", "Nothing graded yet", "Nothing graded yet"),
         ("/streak", "No streak yet", "No streak yet"),
+        ("/week", "There is no week to look back on yet", "There is no week to look back on yet"),
         ("/flag", "There is no question and no grade to flag yet", "What is wrong with it?"),
         ("/flagged", "There is no question and no grade to flag yet", "There is no question and no grade to flag yet"),
         ("/appeal", "There is no grade to talk about yet", "There is no grade to talk about yet"),

@@ -81,6 +81,7 @@ SUBCOMMANDS: Mapping[str, tuple[str, tuple[dict[str, Any], ...]]] = {
             _level({"name": "Any", "value": 0}),
             {"type": ROLE, "name": "role", "description": "Whom each question calls; @everyone for nobody"},
             _minutes("How long a round is open"),
+            _text("weekly", "A weekly board: such as sunday 18:00, or off"),
         ),
     ),
 }

@@ -11,11 +11,12 @@ from bot.database.links import Links
 from bot.database.outbox import KEEP_DONE, Outbox
 from bot.database.rounds import Rounds
 from bot.database.turns import INBOX, OUTBOX
+from bot.database.weeks import Weeks
 
 __all__ = ["KEEP_DONE", "LEASE", "Database", "sqlite_file"]
 
 
-class Database(Rounds, Outbox, Appeals, Cards, Links):
+class Database(Rounds, Outbox, Appeals, Cards, Weeks, Links):
     """`bot.ports.Store` on a SQL database."""
 
     @asynccontextmanager

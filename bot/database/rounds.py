@@ -70,6 +70,9 @@ class SetupRow(SQLModel, table=True):
     minutes: int
     shut: bool = False
     next_due_at: datetime | None = Field(default=None, sa_type=UTCDateTime, index=True)
+    board_day: int | None = None
+    board_minute: int = Field(default=1080, sa_column_kwargs={"server_default": "1080"})
+    next_board_at: datetime | None = Field(default=None, sa_type=UTCDateTime, index=True)
 
 
 class HiddenRow(SQLModel, table=True):
@@ -113,6 +116,7 @@ def setup_of(row: SetupRow) -> Setup:
         platform=row.platform, server=row.server, channel=row.channel, admin=Address(row.platform, row.admin_user, row.admin_chat),
         days=frozenset(int(day) for day in row.days), minute=row.minute, zone=row.zone, topics=frozenset(row.topics.split()),
         level=row.level, calls=row.calls, minutes=row.minutes, shut=row.shut, next_due_at=row.next_due_at,
+        board_day=row.board_day, board_minute=row.board_minute, next_board_at=row.next_board_at,
     )  # fmt: skip
 
 
@@ -122,7 +126,8 @@ def setup_row(setup: Setup) -> SetupRow:
         platform=setup.platform, server=setup.server, channel=setup.channel, admin_user=setup.admin.user, admin_chat=setup.admin.chat,
         days="".join(str(day) for day in sorted(setup.days)), minute=setup.minute, zone=setup.zone,
         topics=" ".join(sorted(setup.topics)), level=setup.level, calls=setup.calls, minutes=setup.minutes, shut=setup.shut,
-        next_due_at=setup.next_due_at,
+        next_due_at=setup.next_due_at, board_day=setup.board_day, board_minute=setup.board_minute,
+        next_board_at=setup.next_board_at,
     )  # fmt: skip
 
 
@@ -244,6 +249,28 @@ class Rounds(Turns):
             row.next_due_at, row.shut = setup.next_due_at, setup.shut
             if opened is not None and owed is not None and await session.get(RoundRow, opened.id) is None:
                 session.add(round_row(opened))
+                await self.owe(session, [owed], now)
+        return True
+
+    @uncut
+    async def boards_due(self, platforms: Sequence[str], now: datetime, limit: int) -> list[Setup]:
+        async with self.reading() as session:
+            rows = await session.exec(
+                select(SetupRow)
+                .where(col(SetupRow.next_board_at) <= now, col(SetupRow.platform).in_(platforms))
+                .order_by(col(SetupRow.next_board_at))
+                .limit(limit)
+            )
+            return [setup_of(row) for row in rows.all()]
+
+    @uncut
+    async def owe_board(self, was_due: datetime, setup: Setup, owed: Owed | None, now: datetime) -> bool:
+        async with self.writing() as session:
+            row = await session.get(SetupRow, (setup.platform, setup.server))
+            if row is None or row.next_board_at != was_due:
+                return False
+            row.next_board_at = setup.next_board_at
+            if owed is not None:
                 await self.owe(session, [owed], now)
         return True
 

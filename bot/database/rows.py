@@ -48,6 +48,9 @@ class LearnerRow(SQLModel, table=True):
     turn: int = Field(default=0, sa_column_kwargs=ZERO)
     rest: str = Field(default="", sa_column_kwargs=EMPTY)
     interview_on: date | None = None
+    week_day: int | None = Field(default=6, sa_column_kwargs={"server_default": "6"})
+    week_minute: int = Field(default=1080, sa_column_kwargs={"server_default": "1080"})
+    next_week_at: datetime | None = Field(default=None, sa_type=UTCDateTime, index=True)
 
 
 class AddressRow(SQLModel, table=True):
@@ -182,6 +185,7 @@ def learner_of(row: LearnerRow) -> Learner:
         minute=row.minute, tracks=frozenset(row.tracks.split()), level=row.level, paused_until=row.paused_until,
         expecting=row.expecting, reachable=row.reachable, next_due_at=row.next_due_at,
         rest=frozenset(int(day) for day in row.rest), interview_on=row.interview_on,
+        week_day=row.week_day, week_minute=row.week_minute, next_week_at=row.next_week_at,
     )  # fmt: skip
 
 
@@ -192,7 +196,8 @@ def learner_row(learner: Learner) -> LearnerRow:
         home_chat=learner.home.chat, zone=learner.zone, minute=learner.minute, tracks=" ".join(sorted(learner.tracks)),
         level=learner.level, paused_until=learner.paused_until, expecting=learner.expecting, reachable=learner.reachable,
         next_due_at=learner.next_due_at, rest="".join(str(day) for day in sorted(learner.rest)),
-        interview_on=learner.interview_on,
+        interview_on=learner.interview_on, week_day=learner.week_day, week_minute=learner.week_minute,
+        next_week_at=learner.next_week_at,
     )  # fmt: skip
 
 

@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot import rounds
+from bot import days, rounds, weeks
 from bot.desks import Composer, Desk, Tools
 from bot.desks.rounds import missing
 from bot.errors import CoachError, StoreError
-from bot.messages import Place, Reply
+from bot.messages import Address, Place, Reply
 from bot.model import Changes, Finding, Grade, Memory, Verdict
 from bot.outbox import Lane, Owed
 from bot.phrases import rounds as phrases
@@ -56,6 +56,8 @@ class Hosting(Desk):
                 await self._open(setup)
             except (CoachError, LookupError, ValueError) as error:  # one server never stops the rest
                 log.error("daily round not opened", server=setup.server, kind=type(error).__name__)
+        for setup in await self.store.boards_due(platforms, self.now(), SERVERS):
+            await self._board(setup)
         await self.store.close_rounds(platforms, self.now())
         await self._reveal()
         if (self._grading is None or self._grading.done()) and await self.store.ungraded(platforms, 1):
@@ -86,6 +88,18 @@ class Hosting(Desk):
         posted = phrases.opened(one, question, self.library, daily=True, calls=setup.calls)
         owed = Owed(f"round:{one.id}", one.address, Lane.REPLY, "round", posted, about=one.id)
         if await self.store.begin(was_due, moved, one, owed, now):
+            self.owing()
+
+    async def _board(self, setup: Setup) -> None:
+        """Owes the weekly board; one that is days late is left out."""
+        now, was_due = self.now(), setup.next_board_at
+        assert was_due is not None
+        moved, owed = rounds.scheduled(setup, now), None
+        if now - was_due <= weeks.LATE:
+            day = days.local_day(was_due, setup.zone)
+            key, to = f"board:{setup.platform}:{setup.server}:{day}", Address(setup.platform, setup.server, setup.channel)
+            owed = Owed(key, to, Lane.BULK, "board", None, about=was_due.isoformat())
+        if await self.store.owe_board(was_due, moved, owed, now) and owed is not None:
             self.owing()
 
     # ------------------------------------------------------------------------------------------ grading

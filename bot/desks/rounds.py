@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from bot import commands, days, rounds, zones
+from bot import commands, days, rounds, weeks, zones
 from bot.content import Question
-from bot.desks import Desk, Handler, Outcome, Tools, Turn
+from bot.desks import Composer, Desk, Handler, Outcome, Tools, Turn
 from bot.desks.asking import Asking
 from bot.messages import Place, Reply, Right
-from bot.model import Attempt
+from bot.model import Attempt, Changes, Memory
 from bot.outbox import Lane, Owed
 from bot.phrases import rounds as phrases
 from bot.ports import Venue
@@ -56,6 +56,10 @@ class Quizzing(Desk):
         while len(self._closes) > KNOWN:
             self._closes.popitem(last=False)
         return None
+
+    @property
+    def composes(self) -> Mapping[str, Composer]:
+        return {"board": self._compose_board}
 
     async def _quiz(self, turn: Turn) -> Outcome:
         what, _, rest = turn.argument.partition(" ")
@@ -179,6 +183,17 @@ class Quizzing(Desk):
         mine = next(((rank, total) for rank, total in ranked[phrases.SHOWN :] if total.member == member), None)
         return Outcome((phrases.board(period, ranked[: phrases.SHOWN], mine),))
 
+    async def _compose_board(self, owed: Owed, memory: Memory, now: datetime) -> tuple[Reply | None, Changes]:
+        """The board of the week that ends with it: names and points, and nobody's words."""
+        until = datetime.fromisoformat(owed.about)
+        platform, server = owed.address.platform, owed.address.user
+        setup = await self.store.setup(platform, server)
+        totals = await self.store.totals(platform, server, until - weeks.WEEK)
+        if setup is None or setup.board_day is None or now - until > weeks.LATE or not totals:
+            return None, Changes()
+        ranked = rounds.board(await self._still_there(platform, server, totals))
+        return phrases.weekly_board(ranked[: phrases.SHOWN], len(ranked)), Changes()
+
     async def _still_there(self, platform: str, server: str, totals: list[Total]) -> list[Total]:
         """Without those who left, as far down as a board is looked at."""
         venue = self.venues.get(platform)
@@ -222,6 +237,15 @@ class Quizzing(Desk):
             if minute is None and given["time"].strip().lower() not in ("off", "never", "none", "no"):
                 return phrases.unclear("time")
             setup = replace(setup, minute=minute)
+        if "weekly" in given:
+            name, _, time = given["weekly"].strip().lower().partition(" ")
+            chosen, minute = rounds.weekdays(name), days.minute_of(time) if time else setup.board_minute
+            if name in ("off", "never", "none", "no"):
+                setup = replace(setup, board_day=None)
+            elif chosen is None or len(chosen) != 1 or minute is None:
+                return phrases.unclear("weekly")
+            else:
+                setup = replace(setup, board_day=min(chosen), board_minute=minute)
         if "zone" in given:
             places = zones.find(given["zone"], now)
             if len(places) != 1:

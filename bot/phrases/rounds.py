@@ -201,6 +201,13 @@ def board(period: str, ranked: Sequence[tuple[int, Total]], mine: tuple[int, Tot
     return _alone(bold(f"Board · {title}"), "\n", *lines, *own, "\n\nPoints are the scores of all rounds with two replies or more.")
 
 
+def weekly_board(ranked: Sequence[tuple[int, Total]], members: int) -> Reply:
+    """For the channel, at the end of a week."""
+    lines = [f"\n{_total(rank, total)}" for rank, total in ranked]
+    more = f"\nand {members - len(ranked)} more" if members > len(ranked) else ""
+    return say(bold("The week on this server"), "\n", *lines, more, "\n\nPoints are the scores of all rounds with two replies or more.")
+
+
 def _total(rank: int, total: Total) -> str:
     rounds = f"{total.rounds} {'round' if total.rounds == 1 else 'rounds'}"
     return f"{MEDALS.get(rank) or f'{rank}.'} {_called(total.name, False)} · {total.points} in {rounds}"
@@ -224,6 +231,7 @@ def unclear(field: str) -> Reply:
         {
             "days": "Which days? Such as daily, weekdays, mon-fri, or mon, wed, fri.",
             "time": "At what time? Such as 09:00, 7:30 pm, or off for no daily question.",
+            "weekly": "When shall the board come? Such as sunday 18:00, or off.",
             "zone": "I need one city or time zone, such as Berlin or Europe/Berlin.",
             "topics": "I have no such topic. /topics shows them; part several with commas, or say all.",
             "level": "A level is a number from 1 (junior) to 5 (principal), or any.",
@@ -241,6 +249,8 @@ def setup(one: Setup, library: Library, lacking: Sequence[str]) -> Reply:
         parts.append(Span(one.channel, Style.CHANNEL))
     if one.next_due_at is not None:
         parts += ["\nThe next one: ", moment(one.next_due_at)]
+    if one.board_day is not None:
+        parts.append(f"\nWeekly board: {_NAMES[one.board_day]}s at {clock(one.board_minute)}")
     titles = [library.syllabus.sections[id] for id in library.syllabus.sections if id in one.topics]
     parts += [
         f"\nTopics: {', '.join(titles) or 'all'}", f"\nLevel: {f'{one.level}, {LEVELS[one.level].lower()}' if one.level else 'any'}",
