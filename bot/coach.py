@@ -25,6 +25,7 @@ from bot.desks import Composer, Desk, Handler, Outcome, Tools, Turn
 from bot.desks.appealing import WORDS, Appealing
 from bot.desks.asking import Asking
 from bot.desks.hosting import Hosting
+from bot.desks.keeping import Keeping
 from bot.desks.linking import Linking
 from bot.desks.replying import Replying
 from bot.desks.resting import Resting
@@ -34,7 +35,7 @@ from bot.desks.standing import Standing
 from bot.desks.weeks import Weekly
 from bot.errors import StoreStale
 from bot.messages import Address, Choice, Message, Reply
-from bot.model import Changes, Learner, Memory
+from bot.model import Changes, Forgotten, Learner, Memory
 from bot.outbox import Lane, Owed
 from bot.ports import Grader, Store, Venue
 
@@ -108,7 +109,7 @@ class Coach:
         self._hosting = Hosting(tools)
         self._desks: tuple[Desk, ...] = (
             self._settings, asking, self._replying, Standing(tools), Resting(tools), Appealing(tools, self._replying),
-            Linking(tools), Weekly(tools), self._quizzing, self._hosting,
+            Linking(tools), Weekly(tools), Keeping(tools), self._quizzing, self._hosting,
         )  # fmt: skip
         self._handlers: dict[str, Handler] = {name: handler for desk in self._desks for name, handler in desk.handlers.items()}
         self._expecting: dict[str, Desk] = {name: desk for desk in self._desks for name in desk.expects}
@@ -149,6 +150,8 @@ class Coach:
         outcome = await self._decide(message, meaning, memory, now)
         learner = outcome.learner
         who = learner.id if learner else memory.learner.id if memory.learner else ""
+        if any(isinstance(one, Forgotten) for one in outcome.also):
+            who = ""  # not even by the goodbye
         owed = [
             Owed(f"reply:{message.address.platform}:{message.key}:{number}", message.address, Lane.REPLY, "reply", reply, who)
             for number, reply in enumerate(outcome.replies)

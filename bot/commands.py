@@ -38,6 +38,8 @@ COMMANDS: tuple[Command, ...] = (
     Command("settings", "Zone, time, tracks and level"),
     Command("link", "Join this chat with another one of yours", "[code]"),
     Command("unlink", "Part this chat from the others"),
+    Command("export", "All that I keep of you, as files"),
+    Command("forget", "Delete all that I keep of you"),
     Command("help", "What I understand"),
     Command("cancel", "Stop what we are in the middle of"),
     Command("appeal", "I did say that: have a point read again", "[your words]"),

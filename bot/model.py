@@ -426,3 +426,10 @@ class Parted:
     learner: Learner
     address: Address
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """Everything that is kept of a learner is deleted, at all of their addresses."""
+
+    learner: str

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from bot.content import Rubric
 from bot.messages import Address, Reply
@@ -68,6 +68,13 @@ class CardStore(Protocol):
 
     async def cards(self, learner: str) -> tuple[dict[str, Card], list[Attempt]]:
         """The learner's cards by question, and the attempts that are in none of them yet, in order."""
+
+
+class WholeStore(Protocol):
+    """All of one learner; forgetting is written through `Changes.also`."""
+
+    async def everything(self, learner: str) -> dict[str, list[dict[str, Any]]]:
+        """Every row that is kept of a learner, by table, as JSON knows values."""
 
 
 class Weeks(Protocol):
@@ -151,7 +158,7 @@ class Venue(Protocol):
         """Those of `members` who are still there, or of whom nobody can say."""
 
 
-class Store(AppealStore, CardStore, LinkStore, Rounds, Weeks, Protocol):
+class Store(AppealStore, CardStore, LinkStore, Rounds, Weeks, WholeStore, Protocol):
     """What the coach remembers. Every time is UTC; every method is one transaction; safe for concurrent tasks.
 
     Raises StoreError, and StoreBusy where trying again may help.

@@ -240,6 +240,8 @@ async def test_a_setting_that_is_cancelled_leaves_the_question_open(home: World)
         ("/unlink", "This chat is not linked", "This chat is not linked"),
         ("/quiz", "A quiz belongs in a server", "A quiz belongs in a server"),
         ("/settings", "Your settings", "Your settings"),
+        ("/export", "All that I keep of you", "All that I keep of you"),
+        ("/forget", "Forget everything?", "Forget everything?"),
         ("/help", "How this works", "How this works"),
         ("/cancel", "There is nothing to cancel", "The question is closed"),
         ("/deeper", "I have no further question", "I have no further question"),

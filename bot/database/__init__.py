@@ -12,11 +12,12 @@ from bot.database.outbox import KEEP_DONE, Outbox
 from bot.database.rounds import Rounds
 from bot.database.turns import INBOX, OUTBOX
 from bot.database.weeks import Weeks
+from bot.database.whole import Whole
 
 __all__ = ["KEEP_DONE", "LEASE", "Database", "sqlite_file"]
 
 
-class Database(Rounds, Outbox, Appeals, Cards, Weeks, Links):
+class Database(Rounds, Outbox, Appeals, Cards, Weeks, Whole, Links):
     """`bot.ports.Store` on a SQL database."""
 
     @asynccontextmanager
