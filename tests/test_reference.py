@@ -132,7 +132,7 @@ def test_a_reference_is_read_once(judge: ReferenceGrader) -> None:
 def test_words_alone_can_be_held_against_a_reference_too() -> None:
     made = against(PlainGrader()).judge(SALT, "The water is evaporated.")
 
-    assert made.graded_by == "plain 1"
+    assert made.graded_by == "plain 2"
     assert [one.point for one in made.verdicts] == ["r1", "r2"]
     assert made.verdicts[0].finding is Finding.COVERED
     assert made.verdicts[1].finding is Finding.MISSING

@@ -52,6 +52,9 @@ _SIGNS = re.compile(r"[=<>→()^:;≈±≥≤+*|]")
 _JOINS = frozenset(("too", "few", "little", "less", "not", "never", "always", "only", "instead", "ones", "each", "per"))
 """Words that a sentence has and a heap of keywords lacks, beside the function words."""
 
+JOINING = _FUNCTION_WORDS["en"] | _JOINS
+"""All of those words of a sentence."""
+
 # Who is spoken to decides, not the words alone: a subject may ignore rules, have a best score or be a system.
 _ORDERS = re.compile(
     r"""\b(?:ignor|disregard|forget|overrid|bypass|skip)\w*\b.{0,40}\b(?:rubric|instructions?|guidelines
@@ -130,7 +133,7 @@ def heap(text: str) -> bool:
     found = tokens(text)
     if len(found) < 12:
         return False
-    joining = sum(word in _FUNCTION_WORDS["en"] or word in _JOINS for word in found) / len(found)
+    joining = sum(word in JOINING for word in found) / len(found)
     signs = len(_SIGNS.findall(text)) / len(found)
     return joining < 0.04 and signs < 0.04
 

@@ -14,11 +14,11 @@ from itertools import pairwise
 from rapidfuzz.distance import OSA
 
 from bot.content import Rubric
-from bot.grading import arithmetic
+from bot.grading import arithmetic, gates
 from bot.grading.reading import LONGEST, Window, negations, sentences, stems, windows
 from bot.model import Finding, Grade, Mistaken, Verdict
 
-NAME = "plain 1"
+NAME = "plain 2"
 COVERED = 0.66
 PARTLY = 0.5
 MISTAKEN = 0.72
@@ -48,16 +48,24 @@ class PlainGrader:
     def judge(self, rubric: Rubric, reply: str) -> Grade:
         """As `grade`, without waiting."""
         text = reply[:LONGEST]
+        notes = ["cut"] if len(reply) > LONGEST else []
+        if gates.language(text) not in ("en", ""):
+            return Grade(None, tuple(Verdict(point.id, Finding.CANNOT_TELL) for point in rubric.points), (), NAME, "language")
+        found, orders = gates.evidence(windows(text) if sentences(text) else [])
+        if orders:
+            notes.append("instructions")
+        if not found or gates.heap(text):
+            missing = tuple(Verdict(point.id, Finding.MISSING) for point in rubric.points)
+            return Grade(0, missing, (), NAME, " ".join([*notes, *(["keywords"] if found else [])]))
         kept = self._prepared.get(id(rubric))
         if kept is None or kept[0] is not rubric:
             kept = self._prepared[id(rubric)] = (rubric, Lexical(rubric))
         prepared = kept[1]
-        found = windows(text) if sentences(text) else []
         read = [(window, prepared.read(window)) for window in found]
         mistaken = prepared.mistaken(read)
         verdicts = tuple(prepared.verdict(index, read) for index in range(len(rubric.points)))
         score = arithmetic.score(rubric, verdicts, mistaken)
-        return Grade(score, verdicts, mistaken, NAME, "cut" if len(reply) > LONGEST else "")
+        return Grade(score, verdicts, mistaken, NAME, " ".join(notes))
 
 
 class Lexical:
