@@ -66,7 +66,6 @@ def _parser() -> argparse.ArgumentParser:
     for name, action, text in (
         ("run", _run, "serve the platforms whose token is set; the terminal when none is (the default)"),
         ("chat", _chat, "the conversation in this terminal"),
-        ("check", _check, "check every question and print what is wrong"),
         ("grade", _grade, "grade JSON lines from standard input"),
         ("schema", _schema, "print the JSON Schema of a topic file"),
         ("appeals", _appeals, "print how often learners appealed about each point"),
@@ -83,8 +82,9 @@ def _parser() -> argparse.ArgumentParser:
             one.add_argument("--json", action="store_true", help="with --explain: as JSON")
         if name in ("appeals", "flags"):
             one.add_argument("--json", action="store_true", help="as JSON")
-        if name == "check":
-            one.add_argument("folder", nargs="?", type=Path, help="the packs; those that come with the coach by default")
+    from adapters.authoring import add_commands
+
+    add_commands(commands)
     return parser
 
 
@@ -353,22 +353,6 @@ class _interrupted:
 
 
 # ---------------------------------------------------------------------------------------------- tools
-
-
-def _check(options: argparse.Namespace) -> int:
-    from bot.content import default_folder, read, whole
-    from bot.grading.plain import PlainGrader
-    from bot.grading.proof import untrue
-
-    library, problems = read(options.folder or default_folder())
-    problems += whole(library)
-    problems += untrue(library, PlainGrader())
-    for problem in problems:
-        print(problem)
-    required = library.syllabus.required
-    present = sum(id in library.questions for id in required)
-    print(f"questions: {len(library.questions)}; of the syllabus: {present} of {len(required)}; problems: {len(problems)}")
-    return FAILED if problems else OK
 
 
 def _grade(options: argparse.Namespace) -> int:

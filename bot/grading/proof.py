@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from itertools import groupby
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from bot.content import Library, Question, words
@@ -25,69 +26,95 @@ BESIDE = 30
 
 PROBLEM = "{file}: {id}: {field}: {what}"
 
-
-def untrue(library: Library, judge: Judge, cache: Path | None = None) -> list[str]:
-    """A line for every way in which a question fails by its own rubric; [] when none does.
-
-    cache: a folder in which is kept what was proved before, by the texts it was proved of and by the judge's fingerprint."""
-    known = _Known(cache, judge)
-    lines = []
-    for file, group in groupby(library.questions.values(), key=lambda one: one.file):
-        topic = list(group)
-        for question in topic:
-            beside = _nearest(question, topic)
-            failures = known.failures(question, beside)
-            if failures is None:
-                failures = [*failing(question, judge, beside)]
-                known.keep(question, beside, failures)
-            lines += [PROBLEM.format(file=file, id=question.id, field=field, what=what) for field, what in failures]
-    known.save()
-    return lines
+Failures = Iterator[tuple[str, str]]
+"""Each field of a question that fails, and how."""
 
 
-def failing(question: Question, judge: Judge, beside: Question | None = None) -> Iterator[tuple[str, str]]:
-    """Each field of a question that fails, and how. `beside`: another question of its topic."""
-    whole = judge.judge(question, question.answer)
-    yield from _answer(question, whole)
-    yield from _sentences(question, judge, whole)
-    for one in question.misconceptions:
-        alone = judge.judge(question, one.statement)
+@dataclass(frozen=True)
+class Case:
+    """What is proved of one question: its model answer's grade, and another question of its topic, if there is one."""
+
+    question: Question
+    judge: Judge
+    whole: Grade
+    beside: Question | None
+
+
+def answers(case: Case) -> Failures:
+    """The model answer earns every point and full marks, and states no misconception."""
+    for verdict in case.whole.verdicts:
+        if verdict.finding is not Finding.COVERED:
+            yield "answer", f"point {verdict.point!r} is {verdict.finding} in the model answer"
+    for mistaken in case.whole.misconceptions:
+        yield "answer", f"the model answer reads as the misconception {mistaken.misconception!r}: {mistaken.quote[:60]!r}"
+    score = case.whole.score
+    if (score is None or score < FULL) and all(verdict.finding is Finding.COVERED for verdict in case.whole.verdicts):
+        yield "answer", f"the model answer earns {score}, not {FULL} or more"
+
+
+def beliefs(case: Case) -> Failures:
+    """Each misconception alone earns nothing, and is named."""
+    for one in case.question.misconceptions:
+        alone = case.judge.judge(case.question, one.statement)
         for verdict in alone.verdicts:
             if verdict.finding in (Finding.COVERED, Finding.PARTLY):
                 yield f"misconceptions.{one.id}", f"alone it earns point {verdict.point!r}"
         if not any(mistaken.misconception == one.id for mistaken in alone.misconceptions):
             yield f"misconceptions.{one.id}", "alone it is not recognised"
-    heaped = judge.judge(question, heap(question)).score
-    if heaped is not None and heaped >= HEAPED:
-        yield "points", f"its keywords in a heap earn {heaped}"
-    if beside is not None:
-        earned = judge.judge(question, beside.answer).score
-        if earned is not None and earned >= BESIDE:
-            yield "points", f"the model answer of {beside.id!r} earns {earned}"
 
 
-def _answer(question: Question, whole: Grade) -> Iterator[tuple[str, str]]:
-    for verdict in whole.verdicts:
-        if verdict.finding is not Finding.COVERED:
-            yield "answer", f"point {verdict.point!r} is {verdict.finding} in the model answer"
-    for mistaken in whole.misconceptions:
-        yield "answer", f"the model answer reads as the misconception {mistaken.misconception!r}: {mistaken.quote[:60]!r}"
-    if (whole.score is None or whole.score < FULL) and all(verdict.finding is Finding.COVERED for verdict in whole.verdicts):
-        yield "answer", f"the model answer earns {whole.score}, not {FULL} or more"
-
-
-def _sentences(question: Question, judge: Judge, whole: Grade) -> Iterator[tuple[str, str]]:
-    """Points that are still covered when the very sentence that covers them is taken out of the model answer."""
-    parts = sentences(question.answer)
-    for verdict in whole.verdicts:
+def key_sentences(case: Case) -> Failures:
+    """A point is lost when the very sentence that covers it is taken out of the model answer."""
+    text = case.question.answer
+    parts = sentences(text)
+    for verdict in case.whole.verdicts:
         at = verdict.start
         key = next((part for part in parts if at is not None and part.start <= at < part.end), None)
         if key is None:
             continue
-        rest = f"{question.answer[: key.start]}{question.answer[key.end :]}"
-        left = judge.judge(question, rest).verdict(verdict.point)
+        left = case.judge.judge(case.question, text[: key.start] + text[key.end :]).verdict(verdict.point)
         if left is not None and left.finding is Finding.COVERED:
             yield f"points.{verdict.point}", f"is covered without its sentence too, by {left.quote[:60]!r}"
+
+
+def heaped(case: Case) -> Failures:
+    """The rubric's own keywords in a heap earn next to nothing."""
+    earned = case.judge.judge(case.question, heap(case.question)).score
+    if earned is not None and earned >= HEAPED:
+        yield "points", f"its keywords in a heap earn {earned}"
+
+
+def besides(case: Case) -> Failures:
+    """The model answer to another question of the topic, the next one, earns little: a rubric asks for more than its subject."""
+    if case.beside is not None:
+        earned = case.judge.judge(case.question, case.beside.answer).score
+        if earned is not None and earned >= BESIDE:
+            yield "points", f"the model answer of {case.beside.id!r} earns {earned}"
+
+
+ALL: tuple[Callable[[Case], Failures], ...] = (answers, beliefs, key_sentences, heaped, besides)
+
+
+def untrue(library: Library, judge: Judge, proofs: Sequence[Callable[[Case], Failures]] = ALL, *, cache: Path | None = None) -> list[str]:
+    """A line for every way in which a question fails by its own rubric; [] when none does.
+
+    cache: a folder in which is kept what was proved before, by the texts it was proved of, the judge and its numbers."""
+    known = _Known(cache, f"{judge.name} {[proof.__name__ for proof in proofs]}")
+    lines = []
+    topics: dict[str, list[Question]] = {}
+    for question in library.questions.values():
+        topics.setdefault(question.file, []).append(question)
+    for file, topic in topics.items():
+        for number, question in enumerate(topic):
+            beside = topic[(number + 1) % len(topic)] if len(topic) > 1 else None
+            failures = known.failures(question, beside)
+            if failures is None:
+                case = Case(question, judge, judge.judge(question, question.answer), beside)
+                failures = [failure for proof in proofs for failure in proof(case)]
+                known.keep(question, beside, failures)
+            lines += [PROBLEM.format(file=file, id=question.id, field=field, what=what) for field, what in failures]
+    known.save()
+    return lines
 
 
 def heap(question: Question) -> str:
@@ -96,32 +123,19 @@ def heap(question: Question) -> str:
     return " ".join(sorted(found))
 
 
-def _nearest(question: Question, topic: list[Question]) -> Question | None:
-    """The other question of a topic whose rubric shares most words with this one's; None where there is no other."""
-    own = _vocabulary(question)
-    others = [one for one in topic if one.id != question.id]
-    return max(others, key=lambda one: (len(own & (theirs := _vocabulary(one))) / len(own | theirs), one.id), default=None)
-
-
-def _vocabulary(question: Question) -> set[str]:
-    return {word for point in question.points for word in words(point.statement) if word not in gates.JOINING}
-
-
 class _Known:
     """What was proved before, in one file of JSON; one that can't be read or written only costs time."""
 
-    def __init__(self, cache: Path | None, judge: Judge) -> None:
+    def __init__(self, cache: Path | None, what: str) -> None:
         self._file = cache / "proofs.json" if cache is not None else None
-        self._judge = f"{judge.name} {getattr(judge, 'fingerprint', '')} {_sources()}"
+        self._what = f"{what} {_sources()}"
         self._fresh: dict[str, list[list[str]]] = {}
         self._kept: Mapping[str, list[list[str]]] = {}
-        try:
+        with suppress(OSError, ValueError):
             self._kept = json.loads(self._file.read_text("utf-8")) if self._file else {}
-        except (OSError, ValueError):
-            pass
 
     def _key(self, question: Question, beside: Question | None) -> str:
-        texts = (self._judge, question.model_dump_json(), beside.answer if beside else "")
+        texts = (self._what, question.model_dump_json(), beside.answer if beside else "")
         return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:24]
 
     def failures(self, question: Question, beside: Question | None) -> list[tuple[str, str]] | None:
@@ -137,11 +151,9 @@ class _Known:
     def save(self) -> None:
         if self._file is None:
             return
-        try:
+        with suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
             self._file.write_text(json.dumps(dict(self._kept) | self._fresh), "utf-8")
-        except OSError:
-            pass
 
 
 def _sources() -> str:
