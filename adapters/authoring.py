@@ -88,10 +88,9 @@ def check(options: argparse.Namespace) -> int:
         return 0
     problems += whole(library)
     if not problems or options.all:
-        problems += proof.untrue(library, PlainGrader(), (proof.answers, proof.beliefs, proof.key_sentences, proof.heaped))
+        problems += proof.untrue(library, PlainGrader(), proof.BY_WORDS)
         if not options.plain:
-            proofs = (proof.answers, proof.beliefs, proof.heaped)
-            problems += proof.untrue(library, _judge(library)[0], proofs, cache=known.cache)
+            problems += proof.untrue(library, _judge(library)[0], proof.BY_READING, cache=known.cache)
     for problem in problems:
         print(problem)
     required = library.syllabus.required

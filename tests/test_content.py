@@ -15,7 +15,7 @@ from bot import content
 from bot.content import Library, default_folder, load, read, whole
 from bot.errors import ContentError
 from bot.grading.plain import PlainGrader
-from bot.grading.proof import untrue
+from bot.grading.proof import BY_WORDS, untrue
 
 PACKS = Path(__file__).parent / "packs"
 LINE = re.compile(r"[\w./-]+\.toml: [^:]+: [^:]+: \S.*")
@@ -30,7 +30,7 @@ def pack(tmp_path: Path) -> Path:
 def _problems(folder: Path) -> list[str]:
     """What `coach check` prints."""
     library, problems = read(folder)
-    return problems + whole(library) + untrue(library, PlainGrader())
+    return problems + whole(library) + untrue(library, PlainGrader(), BY_WORDS)
 
 
 # ---------------------------------------------------------------------------------------------- the packs of the coach

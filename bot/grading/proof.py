@@ -24,6 +24,9 @@ HEAPED = 20
 BESIDE = 30
 """The model answer to another question of the same topic has to stay under this score."""
 
+SAID_IN = 2
+"""Sentences of a model answer that may make one point together."""
+
 PROBLEM = "{file}: {id}: {field}: {what}"
 
 Failures = Iterator[tuple[str, str]]
@@ -64,17 +67,19 @@ def beliefs(case: Case) -> Failures:
 
 
 def key_sentences(case: Case) -> Failures:
-    """A point is lost when the very sentence that covers it is taken out of the model answer."""
-    text = case.question.answer
-    parts = sentences(text)
+    """A point is lost when the very sentence that covers it is taken out of the model answer, or the two where it is said in two."""
     for verdict in case.whole.verdicts:
-        at = verdict.start
-        key = next((part for part in parts if at is not None and part.start <= at < part.end), None)
-        if key is None:
-            continue
-        left = case.judge.judge(case.question, text[: key.start] + text[key.end :]).verdict(verdict.point)
-        if left is not None and left.finding is Finding.COVERED:
-            yield f"points.{verdict.point}", f"is covered without its sentence too, by {left.quote[:60]!r}"
+        text, left = case.question.answer, verdict
+        for _ in range(SAID_IN):
+            key = next((part for part in sentences(text) if left.start is not None and part.start <= left.start < part.end), None)
+            if key is None:
+                break
+            text = text[: key.start] + text[key.end :]
+            left = case.judge.judge(case.question, text).verdict(verdict.point) or left
+            if left.finding is not Finding.COVERED:
+                break
+        else:
+            yield f"points.{verdict.point}", f"is covered without its sentences too, by {left.quote[:60]!r}"
 
 
 def heaped(case: Case) -> Failures:
@@ -92,10 +97,16 @@ def besides(case: Case) -> Failures:
             yield "points", f"the model answer of {case.beside.id!r} earns {earned}"
 
 
-ALL: tuple[Callable[[Case], Failures], ...] = (answers, beliefs, key_sentences, heaped, besides)
+Proofs = Sequence[Callable[[Case], Failures]]
+
+BY_WORDS: Proofs = (answers, beliefs, key_sentences, heaped)
+"""What the plain grader proves: that a rubric and its model answer hang together, word by word."""
+
+BY_READING: Proofs = (answers, beliefs, heaped)
+"""What the grader that learners meet proves."""
 
 
-def untrue(library: Library, judge: Judge, proofs: Sequence[Callable[[Case], Failures]] = ALL, *, cache: Path | None = None) -> list[str]:
+def untrue(library: Library, judge: Judge, proofs: Proofs, *, cache: Path | None = None) -> list[str]:
     """A line for every way in which a question fails by its own rubric; [] when none does.
 
     cache: a folder in which is kept what was proved before, by the texts it was proved of, the judge and its numbers."""
