@@ -117,7 +117,7 @@ def test_every_proof_holds_of_a_sound_question(library: Library) -> None:
 
 def test_a_point_that_is_said_all_over_the_answer_hangs_on_no_sentence(library: Library) -> None:
     text = library.questions["recall"].point("definition").statement  # type: ignore[union-attr]
-    case = _case(library, "recall", answer=f"{text} {text} {text} {library.questions['recall'].answer}")
+    case = _case(library, "recall", answer=f"{text} {text} {text} {text} {library.questions['recall'].answer}")
 
     assert ("points.definition", f"is covered without its sentences too, by {text[:60]!r}") in [*proof.key_sentences(case)]
 

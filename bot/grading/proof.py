@@ -24,8 +24,8 @@ HEAPED = 20
 BESIDE = 30
 """The model answer to another question of the same topic has to stay under this score."""
 
-SAID_IN = 2
-"""Sentences of a model answer that may make one point together."""
+SAID_IN = 3
+"""Sentences of a model answer that may make one point together: lines of code count as sentences too."""
 
 PROBLEM = "{file}: {id}: {field}: {what}"
 
@@ -67,7 +67,7 @@ def beliefs(case: Case) -> Failures:
 
 
 def key_sentences(case: Case) -> Failures:
-    """A point is lost when the very sentence that covers it is taken out of the model answer, or the two where it is said in two."""
+    """A point is lost when the very sentence that covers it is taken out of the model answer, or the few where it is said in more."""
     for verdict in case.whole.verdicts:
         text, left = case.question.answer, verdict
         for _ in range(SAID_IN):
