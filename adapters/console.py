@@ -50,7 +50,7 @@ class Console:
         self._printed = asyncio.Event()
         self._owed = 0
 
-    async def send(self, address: Address, reply: Reply, key: str) -> str:
+    async def send(self, address: Address, reply: Reply, key: str, since: datetime | None = None) -> str:
         """Prints a reply; its buttons are numbered."""
         self._choices = [choice for row in reply.choices for choice in row]
         width = max(40, min(100, get_terminal_size((88, 24)).columns))

@@ -406,7 +406,7 @@ class Telegram:
 
     # ------------------------------------------------------------------------------------------ sending
 
-    async def send(self, address: Address, reply: Reply, key: str) -> str:
+    async def send(self, address: Address, reply: Reply, key: str, since: datetime | None = None) -> str:
         """Sends every page of a reply; the buttons stand under the last."""
         if self._closed:
             raise SendLater("this process is stopping")
@@ -416,6 +416,16 @@ class Telegram:
             return await self._send_pages(address, reply, key)
         finally:
             self._sending.discard(task)
+
+    async def ping(self) -> bool:
+        """Whether Telegram answers."""
+        try:
+            await self._bot.get_me(read_timeout=5, connect_timeout=5)
+        except RetryAfter:
+            return True
+        except TelegramError:
+            return False
+        return True
 
     async def _send_pages(self, address: Address, reply: Reply, key: str) -> str:
         parts = _parts(reply)
@@ -456,6 +466,8 @@ class Telegram:
                 raise AddressGone("no such chat") from error
             raise SendRefused(str(error)) from error
         except (TimedOut, NetworkError) as error:
+            if "too many requests" in str(error).lower():  # without the number of seconds that belongs to it
+                raise SendLater("flood limit", flood=True) from error
             cause = error.__cause__
             if isinstance(error, TimedOut) or isinstance(cause, httpx.HTTPError):
                 before = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)

@@ -10,7 +10,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from bot import commands, days, phrases, streaks, zones
+from bot import commands, days, phrases, streaks, timing, zones
 from bot.content import Library
 from bot.desks import Composer, Desk, Handler, Outcome, Tools, Turn
 from bot.desks.appealing import WORDS, Appealing
@@ -31,12 +31,13 @@ from bot.desks.replying import Replying
 from bot.desks.resting import Resting
 from bot.desks.rounds import Quizzing
 from bot.desks.settings import DEFAULT_MINUTE, LONE, Settings
+from bot.desks.snoozing import Snoozing
 from bot.desks.standing import Standing
 from bot.desks.weeks import Weekly
-from bot.errors import StoreStale
+from bot.errors import StoreRefused, StoreStale
 from bot.messages import Address, Choice, Message, Reply
-from bot.model import Changes, Forgotten, Learner, Memory
-from bot.outbox import Lane, Owed
+from bot.model import Changes, Forgotten, Learner, Mark, MarkKind, Memory
+from bot.outbox import Lane, Owed, PutOff
 from bot.ports import Grader, Store, Venue
 
 Meaning = commands.Called | commands.Unknown | commands.Plain
@@ -74,6 +75,14 @@ def _comes_home(learner: Learner, address: Address, meaning: Meaning) -> bool:
     return chosen or not home.chat or not learner.reachable or (home.platform, home.user) == (address.platform, address.user)
 
 
+def _quiet(owed: Owed, learner: Learner | None, now: datetime) -> datetime | None:
+    """Until when something that the coach sends on its own to a learner waits because it is night there."""
+    private = owed.address.chat == owed.address.user
+    if learner is None or owed.lane is not Lane.BULK or owed.kind in timing.CHOSEN or not private:
+        return None
+    return timing.quiet_until(now, learner.zone)
+
+
 class Coach:
     """The engine. `handle` and `deliver_due` are its two verbs; `compose` words a delivery when it is about to be sent."""
 
@@ -109,7 +118,7 @@ class Coach:
         self._hosting = Hosting(tools)
         self._desks: tuple[Desk, ...] = (
             self._settings, asking, self._replying, Standing(tools), Resting(tools), Appealing(tools, self._replying),
-            Linking(tools), Weekly(tools), Keeping(tools), self._quizzing, self._hosting,
+            Linking(tools), Weekly(tools), Keeping(tools), Snoozing(tools), self._quizzing, self._hosting,
         )  # fmt: skip
         self._handlers: dict[str, Handler] = {name: handler for desk in self._desks for name, handler in desk.handlers.items()}
         self._expecting: dict[str, Desk] = {name: desk for desk in self._desks for name in desk.expects}
@@ -292,13 +301,18 @@ class Coach:
         await self._hosting.tick(platforms)
         return total
 
-    async def compose(self, owed: Owed) -> Reply | None:
-        """Words a delivery that is about to be sent; None where it is no longer wanted (paused, or its day is over)."""
+    async def compose(self, owed: Owed) -> Reply | PutOff | None:
+        """Words a delivery that is about to be sent, or puts it off until the learner's quiet hours are over; None where it is no
+        longer wanted (paused, too late, or its learner gone)."""
         async with self._alone(lambda: self._concerned(owed.address)):
             for again in range(MOST_STALE):
                 # Since it was owed its learner may have been linked with another one, or parted.
                 memory = await self._store.recall_learner(await self._store.whose(owed.address) or owed.learner)
                 now = self._now()
+                if (until := _quiet(owed, memory.learner, now)) is not None:
+                    return PutOff(until)
+                if owed.reply is not None:
+                    return owed.reply if await self._store.holds(owed, now) else None
                 reply, changes = await self._composers[owed.kind](owed, memory, now)
                 if memory.learner is not None and changes.learner is not None:
                     changes = replace(changes, also=(*changes.also, *streaks.changed(memory.learner, changes.learner, now)))
@@ -312,6 +326,9 @@ class Coach:
 
     async def undelivered(self, owed: Owed, *, allowed: bool = True) -> None:
         """A delivery was given up; allowed: False where the coach may not post there."""
+        if owed.kind == "daily" and (learner := (await self._store.recall_learner(owed.learner)).learner) is not None:
+            with suppress(StoreRefused):  # forgotten meanwhile
+                await self._store.excuse(Mark(learner.id, self._now(), learner.zone, MarkKind.EXCUSED, owed.about))
         await self._hosting.undelivered(owed, allowed=allowed)
 
     async def close(self) -> None:

@@ -27,6 +27,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("answer", "Show the model answer"),
     Command("daily", "When the daily question comes", "09:00 [zone]"),
     Command("interview", "Plan towards the day of your interview", "2027-01-15"),
+    Command("snooze", "Today's question later", "2h"),
     Command("pause", "Rest from the daily question", "[days]"),
     Command("resume", "End a pause"),
     Command("rest", "Days of the week without a question", "sat sun"),

@@ -83,6 +83,11 @@ def scheduled(learner: Learner, now: datetime) -> Learner:
     due = next_due(learner.minute, learner.zone, now, after_day=last_day_off)
     while (day := local_day(due, learner.zone)).weekday() in learner.rest:
         due = next_due(learner.minute, learner.zone, now, after_day=day)
+    today = local_day(now, learner.zone)
+    before = learner.next_due_at
+    resting = (last_day_off is not None and last_day_off >= today) or today.weekday() in learner.rest
+    if before is not None and not resting and local_day(before, learner.zone) == today < local_day(due, learner.zone):
+        return learner  # today's question, not yet asked, comes when it was to come: no day goes without one for a change
     return replace(learner, next_due_at=due)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -12,12 +11,16 @@ import structlog
 
 from bot.coach import Coach
 from bot.errors import AddressGone, NotAllowed, SendLater, SendRefused, SendUnclear, StoreError
-from bot.outbox import Lane, Owed, Pace
+from bot.lanes import Health, Pacing
+from bot.outbox import Lane, Owed, PutOff
 from bot.ports import Adapter, Store
 
 MOST_TRIES = 5
-BACKOFF = (1.0, 4.0, 15.0, 60.0)
-"""Seconds before the second, third, fourth and fifth try where the platform names no time."""
+BACKOFF = (1.0, 4.0, 15.0, 60.0, 240.0)
+"""Seconds before the second, third, fourth, fifth and any further try where the platform names no time."""
+
+LONGEST = timedelta(days=3)
+"""For how long a message is tried while its platform is away. A daily question is excused long before."""
 
 LONGEST_REST = 1.0
 """Seconds after which the outbox is looked at again even when nobody said that there is something new."""
@@ -25,149 +28,178 @@ LONGEST_REST = 1.0
 PATIENCE = 2.0
 """Seconds that a claimed message waits for its turn; a longer wait goes back to the outbox."""
 
+PINGS = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+"""Seconds between two questions whether a platform that is away is back; the last one for ever."""
+
 log = structlog.get_logger("deliveries")
 
 
-class Bucket:
-    """A token bucket: `rate` a second, `burst` at once after a rest. Time is an argument, in seconds."""
-
-    def __init__(self, rate: float, burst: float) -> None:
-        self.rate = rate
-        self.burst = max(1.0, burst)
-        self._left = self.burst
-        self._at: float | None = None
-
-    def wait(self, now: float) -> float:
-        """Takes one token and returns the seconds until it is really there (0 when it is)."""
-        if self._at is not None:
-            self._left = min(self.burst, self._left + (now - self._at) * self.rate)
-        self._at = now
-        self._left -= 1.0
-        return max(0.0, -self._left / self.rate)
-
-    def give_back(self) -> None:
-        """Returns a token that was taken and not used."""
-        self._left += 1.0
-
-
 class Courier:
-    """Sends what the outbox holds for its adapters, until stopped. `wake` tells it that something new is there."""
+    """Sends what the outbox holds for its adapters, until stopped. `wake` tells it that something new is there.
+
+    Each platform has a line of its own, so that one that is slow or away holds up no other."""
 
     def __init__(self, store: Store, coach: Coach, adapters: Mapping[str, Adapter], *, now: Callable[[], datetime] | None = None) -> None:
         self._store = store
-        self._coach = coach
-        self._adapters = dict(adapters)
-        self._now = now or (lambda: datetime.now(UTC))
-        self._wake = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._stopping = False
-        self._running: dict[str, asyncio.Task[None]] = {}
-        self._gates = {platform: asyncio.Semaphore(adapter.pace.in_flight) for platform, adapter in self._adapters.items()}
-        self._platform = {platform: Bucket(a.pace.per_second, a.pace.per_second / 5) for platform, a in self._adapters.items()}
-        self._chats: OrderedDict[tuple[str, str], Bucket] = OrderedDict()
-        self._quiet_until: dict[str, float] = {}
+        self._lines = [_Line(store, coach, adapter, now or (lambda: datetime.now(UTC))) for adapter in adapters.values()]
 
     @property
     def sending(self) -> list[str]:
         """The keys of the messages that this process has in hand."""
-        return list(self._running)
+        return [key for line in self._lines for key in line.running]
 
     def share(self, processes: int) -> None:
         """So many processes send with the same tokens: each takes its part of what a platform allows in all."""
-        for platform, adapter in self._adapters.items():
-            self._platform[platform].rate = adapter.pace.per_second / max(1, processes)
+        for line in self._lines:
+            line.pacing.share(processes)
 
     def wake(self) -> None:
         """Something new may be there."""
-        self._idle.clear()
-        self._wake.set()
+        for line in self._lines:
+            line.wake()
 
     async def drained(self) -> None:
         """Returns when nothing waits to be sent and nothing is being sent."""
-        await self._idle.wait()
+        while not all(line.idle.is_set() for line in self._lines):
+            for line in self._lines:
+                await line.idle.wait()
 
     async def run(self) -> None:
         """Claims and sends until `stop`. A database that is away is waited for."""
-        platforms = list(self._adapters)
-        await self._store.released(platforms)
-        while not self._stopping:
-            self._wake.clear()
-            room = sum(adapter.pace.in_flight for adapter in self._adapters.values()) * 2 - len(self._running)
-            try:
-                claimed = await self._store.claim(platforms, self._now(), room, list(self._running)) if room > 0 else []
-            except StoreError as error:
-                log.warning("outbox unreadable", reason=str(error))
-                claimed = []
-            for owed in claimed:
-                self._running[owed.key] = asyncio.create_task(self._one(owed))
-            if not claimed:
-                await self._rest(platforms)
+        await self._store.released([line.platform for line in self._lines])
+        await asyncio.gather(*(line.run() for line in self._lines))
 
     async def stop(self) -> None:
         """Claims nothing new and waits for what is being sent."""
-        self._stopping = True
-        self._wake.set()
-        if self._running:
-            await asyncio.wait(set(self._running.values()), timeout=10)
+        for line in self._lines:
+            line.stop()
+        running = {task for line in self._lines for task in line.running.values()}
+        if running:
+            await asyncio.wait(running, timeout=10)
 
-    async def _rest(self, platforms: list[str]) -> None:
+
+class _Line:
+    """What goes to one platform."""
+
+    def __init__(self, store: Store, coach: Coach, adapter: Adapter, now: Callable[[], datetime]) -> None:
+        self.platform = adapter.platform
+        self.pacing = Pacing(adapter.pace)
+        self.running: dict[str, asyncio.Task[None]] = {}
+        self.idle = asyncio.Event()
+        self._store = store
+        self._coach = coach
+        self._adapter = adapter
+        self._now = now
+        self._health = Health()
+        self._away = False
+        self._wake = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._room = {Lane.REPLY: adapter.pace.in_flight * 2, Lane.BULK: adapter.pace.in_flight}
+        self._lanes: dict[str, Lane] = {}
+        # One place is kept for replies: while the platform thinks about a fan-out they need not wait.
+        self._gate = asyncio.Semaphore(adapter.pace.in_flight)
+        self._bulk_gate = asyncio.Semaphore(max(1, adapter.pace.in_flight - 1))
+
+    def wake(self) -> None:
+        self.idle.clear()
+        self._wake.set()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._wake.set()
+
+    async def run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            if self._away:
+                await self._until_back()
+                continue
+            claimed = await self._claim()
+            for owed in claimed:
+                self._lanes[owed.key] = owed.lane
+                self.running[owed.key] = asyncio.create_task(self._one(owed))
+            if not claimed:
+                await self._rest()
+
+    async def _claim(self) -> list[Owed]:
+        """Takes on what there is room for: of the bulk lane as much as it can send, and replies whatever that lane does."""
+        clock = asyncio.get_running_loop().time()
+        taken = list(self._lanes.values())
+        room = {lane: most - taken.count(lane) for lane, most in self._room.items()}
+        lanes = [lane for lane in Lane if room[lane] > 0 and self.pacing.closed(lane, clock) < PATIENCE]
+        if not lanes:
+            return []
+        try:
+            return await self._store.claim([self.platform], self._now(), min(room[lane] for lane in lanes), list(self.running), lanes)
+        except StoreError as error:
+            log.warning("outbox unreadable", reason=str(error))
+            return []
+
+    async def _rest(self) -> None:
         pause = LONGEST_REST
         with suppress(StoreError):
-            due = await self._store.next_at(platforms)
-            if due is None and not self._running and not self._wake.is_set():
-                self._idle.set()
+            due = await self._store.next_at([self.platform])
+            if due is None and not self.running and not self._wake.is_set():
+                self.idle.set()
             if due is not None:
                 pause = min(pause, max(0.0, (due - self._now()).total_seconds()))
         with suppress(TimeoutError):
-            # Where something is ready but its chat is busy, the chat's own task wakes us when it is done.
-            await asyncio.wait_for(self._wake.wait(), pause if pause > 0 or not self._running else LONGEST_REST)
+            # Where something is ready but its chat or its lane is busy, that one's own task wakes us when it is done.
+            full = self.running or self.pacing.closed(Lane.BULK, asyncio.get_running_loop().time())
+            await asyncio.wait_for(self._wake.wait(), pause if pause > 0 or not full else LONGEST_REST)
+
+    async def _until_back(self) -> None:
+        """Waits until the platform answers again; where it can't be asked, the next message shows."""
+        ping = getattr(self._adapter, "ping", None)
+        for number in range(1 << 30):
+            if ping is None or self._stopping.is_set() or await ping():
+                break
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), PINGS[min(number, len(PINGS) - 1)])
+        self._away = False
 
     async def _one(self, owed: Owed) -> None:
-        adapter = self._adapters[owed.address.platform]
         try:
-            wait = self._wait(owed, adapter.pace)
+            wait = self.pacing.wait(owed, asyncio.get_running_loop().time(), PATIENCE)
             if wait > PATIENCE:
                 await self._store.put_back(owed, self._now() + timedelta(seconds=wait))
                 return
-            await asyncio.sleep(wait)
-            async with self._gates[owed.address.platform]:
-                await self._send(owed, adapter)
+            if wait > 0:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), wait)
+            if owed.lane is Lane.BULK:
+                async with self._bulk_gate, self._gate:
+                    await self._begin(owed)
+            else:
+                async with self._gate:
+                    await self._begin(owed)
         except StoreError as error:
             log.warning("not recorded", key=owed.key, reason=str(error))
         except Exception as error:  # one message must never stop the courier: it stays claimed until its lease runs out
             log.error("courier failed", key=owed.key, kind=type(error).__name__)
         finally:
-            del self._running[owed.key]
+            del self.running[owed.key], self._lanes[owed.key]
             self._wake.set()
 
-    def _wait(self, owed: Owed, pace: Pace) -> float:
-        """Seconds until this message may go, by the platform's limits."""
-        now = asyncio.get_running_loop().time()
-        if owed.lane is Lane.BULK and self._quiet_until.get(owed.address.platform, 0.0) > now:
-            return self._quiet_until[owed.address.platform] - now + 0.01
-        chat = (owed.address.platform, owed.address.chat)
-        bucket = self._chats.get(chat)
-        if bucket is None:
-            group = owed.address.chat != owed.address.user
-            bucket = Bucket(pace.group_per_minute / 60, pace.group_per_minute) if group else Bucket(pace.per_chat, pace.burst)
-            self._chats[chat] = bucket
-            while len(self._chats) > 10_000:
-                self._chats.popitem(last=False)
-        self._chats.move_to_end(chat)
-        wait = max(bucket.wait(now), platform_wait := self._platform[owed.address.platform].wait(now))
-        if wait > PATIENCE:
-            bucket.give_back()
-            self._platform[owed.address.platform].give_back()
-        return max(wait, platform_wait)
+    async def _begin(self, owed: Owed) -> None:
+        """Sends, unless it became clear meanwhile that nothing is to be sent now."""
+        closed = self.pacing.closed(owed.lane, asyncio.get_running_loop().time())
+        if self._away or self._stopping.is_set() or closed:
+            await self._store.put_back(owed, self._now() + timedelta(seconds=closed))
+        else:
+            await self._send(owed)
 
-    async def _send(self, owed: Owed, adapter: Adapter) -> None:
+    async def _send(self, owed: Owed) -> None:
         try:
-            reply = owed.reply or await self._coach.compose(owed)
+            reply = owed.reply if owed.reply is not None and owed.lane is Lane.REPLY else await self._coach.compose(owed)
         except StoreError:
             raise
         except Exception as error:
             log.error("not composed", key=owed.key, kind=type(error).__name__)
-            await self._later(owed, SendLater("a fault of our own"))
+            await self._try_again(owed, "a fault of our own")
+            return
+        if isinstance(reply, PutOff):
+            await self._store.put_back(owed, reply.until)
             return
         if reply is None:
             return
@@ -175,37 +207,64 @@ class Courier:
             log.info("message is in other hands", key=owed.key)
             return
         try:
-            message = await adapter.send(owed.address, reply, owed.key)
+            # An earlier try may have arrived: a platform that can find out is told since when to look.
+            looking = {"since": owed.due_at} if owed.unsure and owed.due_at is not None else {}
+            message = await self._adapter.send(owed.address, reply, owed.key, **looking)
         except AddressGone:
-            await self._store.settle(owed, "dead", self._now())
+            await self._store.settle(owed, "gone", self._now())
             await self._store.unreachable(owed.address, self._now())
-            log.info("address gone", platform=owed.address.platform, learner=owed.learner)
+            log.info("address gone", platform=self.platform, learner=owed.learner)
         except SendRefused as error:
-            await self._coach.undelivered(owed, allowed=not isinstance(error, NotAllowed))
-            await self._store.settle(owed, "dead", self._now())
-            log.error("message refused", key=owed.key, reason=str(error))
-        except (SendLater, SendUnclear) as error:
+            await self._give_up(owed, str(error), allowed=not isinstance(error, NotAllowed))
+        except SendLater as error:
             await self._later(owed, error)
+        except SendUnclear as error:
+            await self._unclear(owed, str(error))
         except StoreError:
             raise
         except Exception as error:  # an adapter that breaks its word: the message may be out already
             log.error("not sent", key=owed.key, kind=type(error).__name__)
-            await self._later(owed, SendUnclear("a fault of our own"))
+            await self._unclear(owed, "a fault of our own")
         else:
+            self._health.arrived(owed.key)
+            self.pacing.passed(owed, asyncio.get_running_loop().time())
             await self._store.settle(owed, "sent", self._now(), message=message)
 
-    async def _later(self, owed: Owed, error: SendLater | SendUnclear) -> None:
-        unclear = isinstance(error, SendUnclear)
-        # Where nobody can say whether it arrived it is sent once more, not for ever: a learner rather reads a
-        # message twice than never, but not five times.
-        if owed.tries >= MOST_TRIES or (unclear and owed.unsure):
-            await self._coach.undelivered(owed)
-            await self._store.settle(owed, "dead", self._now())
-            log.error("message given up", key=owed.key, tries=owed.tries)
+    async def _later(self, owed: Owed, error: SendLater) -> None:
+        """A flood limit, or a fault of the platform: neither costs a try, unless everything else arrives."""
+        now, seconds = self._now(), error.seconds
+        if error.flood:
+            seconds = self.pacing.flood(owed, seconds, asyncio.get_running_loop().time())
+            log.info("flood limit", platform=self.platform, seconds=seconds, bulk_rate=round(self.pacing.bulk_rate, 1))
+            await self._store.settle(owed, "retry", now, again_at=now + timedelta(seconds=seconds), untried=True)
             return
-        seconds = getattr(error, "seconds", None)
-        if isinstance(error, SendLater) and error.flood:
-            until = asyncio.get_running_loop().time() + (seconds or BACKOFF[0])
-            self._quiet_until[owed.address.platform] = max(until, self._quiet_until.get(owed.address.platform, 0.0))
-        pause = seconds if seconds is not None else BACKOFF[min(owed.tries, len(BACKOFF)) - 1]
-        await self._store.settle(owed, "retry", self._now(), again_at=self._now() + timedelta(seconds=pause), unsure=unclear)
+        times, own = self._health.failed(owed.key)
+        self._away = True
+        if (own and owed.tries >= MOST_TRIES) or (owed.due_at is not None and now - owed.due_at > LONGEST):
+            await self._give_up(owed, str(error))
+            return
+        pause = seconds if seconds is not None else BACKOFF[min(times, len(BACKOFF)) - 1]
+        await self._store.settle(owed, "retry", now, again_at=now + timedelta(seconds=pause), untried=not own)
+
+    async def _unclear(self, owed: Owed, reason: str) -> None:
+        """Nobody can say whether it arrived: it is sent once more, when the platform is there, and not for ever: a learner rather
+        reads a message twice than never, but not five times."""
+        self._health.failed(owed.key)
+        self._away = True
+        if owed.unsure:
+            await self._give_up(owed, reason)
+        else:
+            await self._try_again(owed, reason, unsure=True)
+
+    async def _try_again(self, owed: Owed, reason: str, *, unsure: bool = False) -> None:
+        if owed.tries >= MOST_TRIES:
+            await self._give_up(owed, reason)
+            return
+        again = self._now() + timedelta(seconds=BACKOFF[min(owed.tries, len(BACKOFF)) - 1])
+        await self._store.settle(owed, "retry", self._now(), again_at=again, unsure=unsure)
+
+    async def _give_up(self, owed: Owed, reason: str, *, allowed: bool = True) -> None:
+        self._health.forget(owed.key)
+        await self._coach.undelivered(owed, allowed=allowed)
+        await self._store.settle(owed, "dead", self._now(), reason=reason)
+        log.error("message given up", key=owed.key, tries=owed.tries, reason=reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from bot.messages import Address, Choice, File, Reply, Span, Style
@@ -18,12 +18,44 @@ class Lane(StrEnum):
     BULK = "1-bulk"
 
 
+def delivery_key(kind: str, learner: str, day: date) -> str:
+    """The key under which a learner is owed a delivery of this kind once a local day."""
+    return f"{kind}:{learner}:{day.isoformat()}"
+
+
+@dataclass(frozen=True, slots=True)
+class PutOff:
+    """A message is not to be sent before `until`, UTC."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """In `Changes.also`: what this learner is owed of a kind, and is not being sent yet, is no longer owed."""
+
+    learner: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """A message that was given up: its kind, where it was to go, how often it was tried, why, and when. Never what it said."""
+
+    key: str
+    kind: str
+    platform: str
+    tries: int
+    reason: str
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Owed:
     """One message owed to one address.
 
     key: unique for ever; the same message can't be owed twice.
-    kind: "reply", or what the coach sends on its own ("daily", "round", "reveal"). reply: None while it still has to be composed.
+    kind: "reply", or what the coach sends on its own ("daily", "snooze", "round", "reveal"). reply: None while it still has to be composed.
     about: what composing needs (a local day, an attempt's id). tries: how often sending was begun.
     unsure: True where an earlier try may have arrived. until: how long it is surely in the hands of who claimed it.
     """
@@ -45,18 +77,20 @@ class Owed:
 class Pace:
     """How fast a platform may be written to.
 
-    per_second: messages in all. per_chat: messages a second to one private chat, with `burst` at once after a rest.
+    per_second: messages in all. bulk_per_second: of these, what the coach sends on its own; the rest is kept for replies.
+    per_chat: messages a second to one private chat, with `burst` at once after a rest.
     group_per_minute: messages a minute to one group. in_flight: requests at one time.
     """
 
-    per_second: float = 25.0
+    per_second: float = 30.0
+    bulk_per_second: float = 25.0
     per_chat: float = 1.0
     burst: int = 3
     group_per_minute: float = 20.0
     in_flight: int = 4
 
 
-UNLIMITED = Pace(per_second=1e6, per_chat=1e6, burst=1000, group_per_minute=1e6, in_flight=16)
+UNLIMITED = Pace(per_second=1e6, bulk_per_second=1e6, per_chat=1e6, burst=1000, group_per_minute=1e6, in_flight=16)
 """For a platform without limits, such as a terminal."""
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from bot.content import Rubric
 from bot.messages import Address, Reply
 from bot.model import Appeal, Appealed, Asked, Attempt, Card, Changes, Flag, Grade, LinkCode, Mark, Memory
-from bot.outbox import Owed, Pace
+from bot.outbox import Dead, Lane, Owed, Pace
 from bot.rounds import Entry, Round, Setup, Total
 
 grading_for: ContextVar[str] = ContextVar("grading_for", default="")
@@ -219,13 +219,21 @@ class Store(AppealStore, CardStore, LinkStore, Rounds, Weeks, WholeStore, Protoc
     async def claim_due(self, platforms: Sequence[str], now: datetime, limit: int) -> int:
         """Owes the daily question to up to `limit` learners whose time has come; returns how many were due."""
 
+    async def reschedule(self, now: datetime) -> int:
+        """After the clock was set back: brings back what was put into a future that is none. Returns how many learners had been."""
+
+    async def excuse(self, mark: Mark) -> None:
+        """Keeps that the coach failed a learner on a day. Raises StoreRefused where there is no such learner any more."""
+
     async def composed(self, owed: Owed, reply: Reply | None, changes: Changes, now: datetime) -> bool:
         """Keeps what a delivery says before it is sent; None where nothing is to be said after all.
 
         False, and nothing is kept, where another process has it in hand by now. Raises StoreStale as `record` does."""
 
-    async def claim(self, platforms: Sequence[str], now: datetime, limit: int, held: Collection[str] = ()) -> list[Owed]:
-        """Messages ready to be sent, replies first and then oldest first, at most one a chat; they are now being sent.
+    async def claim(
+        self, platforms: Sequence[str], now: datetime, limit: int, held: Collection[str] = (), lanes: Collection[Lane] = tuple(Lane)
+    ) -> list[Owed]:
+        """Messages of these lanes ready to be sent, replies first and then oldest first, at most one a chat; they are now being sent.
 
         held: keys that the caller is itself still sending, however long that takes."""
 
@@ -236,9 +244,11 @@ class Store(AppealStore, CardStore, LinkStore, Rounds, Weeks, WholeStore, Protoc
         """When the next message that waits may be sent, or None where none waits."""
 
     async def settle(
-        self, owed: Owed, outcome: str, now: datetime, *, again_at: datetime | None = None, message: str = "", unsure: bool = False
-    ) -> None:
-        """Records what became of a message being sent: "sent" (with the platform's id), "retry" or "dead".
+        self, owed: Owed, outcome: str, now: datetime, *, again_at: datetime | None = None, message: str = "", unsure: bool = False,
+        untried: bool = False, reason: str = "",
+    ) -> None:  # fmt: skip
+        """Records what became of a message being sent: "sent" (with the platform's id), "retry" (untried: this try does not
+        count), "gone" (nobody is there any more) or "dead" (given up, with the reason).
 
         Changes nothing where another process has it in hand by now. Waits for a database that is away."""
 
@@ -259,6 +269,9 @@ class Store(AppealStore, CardStore, LinkStore, Rounds, Weeks, WholeStore, Protoc
     async def tidy(self, now: datetime) -> None:
         """Forgets handled keys and sent messages that nobody can ask about any more."""
 
+    async def dead(self, limit: int = 100) -> tuple[Dead, ...]:
+        """Messages that were given up, the latest first."""
+
     async def count(self) -> dict[str, int]:
         """How many learners, attempts and messages in each state there are."""
 
@@ -270,13 +283,17 @@ class Store(AppealStore, CardStore, LinkStore, Rounds, Weeks, WholeStore, Protoc
 
 
 class Adapter(Protocol):
-    """One platform, as the engine sees it."""
+    """One platform, as the engine sees it. It may have a method `ping`, which says whether the platform answers at the moment:
+    after a fault that is asked before anything else is sent."""
 
     platform: str
     pace: Pace
     """How fast the platform may be written to."""
 
-    async def send(self, address: Address, reply: Reply, key: str) -> str:
+    async def send(self, address: Address, reply: Reply, key: str, since: datetime | None = None) -> str:
         """Sends and returns the platform's id of the (last) message.
+
+        since: where an earlier try of this message, made after that instant, may have arrived. A platform that can find out
+        whether it did sends nothing twice.
 
         Raises SendLater, SendUnclear, SendRefused (NotAllowed where a permission is missing) or AddressGone."""

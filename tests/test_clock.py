@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,10 +25,17 @@ class SlowCoach:
         return 0
 
 
+class Calm:
+    """A store that nothing happens to."""
+
+    async def reschedule(self, now: datetime) -> int:
+        return 0
+
+
 async def test_a_tick_under_way_is_waited_for_when_the_clock_stops(caplog: pytest.LogCaptureFixture) -> None:
     """A stop in the middle of a tick lets it end, and nothing is reported as failed."""
     coach = SlowCoach()
-    clock = Clock(coach, SimpleNamespace(), ["terminal"])  # type: ignore[arg-type]
+    clock = Clock(coach, Calm(), ["terminal"])  # type: ignore[arg-type]
     clock.start()
     await coach.begun.wait()
     stopping = asyncio.create_task(clock.stop())
@@ -47,7 +53,7 @@ async def test_a_clock_stopped_at_any_moment_after_its_start_reports_no_failure(
     """A tick that was submitted and has not begun is not cancelled either."""
     coach = SlowCoach()
     coach.held.set()
-    clock = Clock(coach, SimpleNamespace(), ["terminal"])  # type: ignore[arg-type]
+    clock = Clock(coach, Calm(), ["terminal"])  # type: ignore[arg-type]
     clock.start()
     for _ in range(steps):
         await asyncio.sleep(0)

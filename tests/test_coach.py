@@ -222,6 +222,8 @@ async def test_a_setting_that_is_cancelled_leaves_the_question_open(home: World)
         ("/daily", "UTC, where it is", "UTC, where it is"),
         ("/daily 09:00 Berlin", "Your question comes every day at 09:00, Berlin time", "Your question comes every day at 09:00"),
         ("/daily off", "No daily question any more", "No daily question any more"),
+        ("/snooze 2h", "Nothing is waiting for you now", "Fine. I'll ask again at 14:"),
+        ("/snooze", "For how long?", "For how long?"),
         ("/pause", "Paused. I ask nothing on my own", "Paused. I ask nothing on my own"),
         ("/pause 5", "Paused. Your daily question is back on Saturday", "Paused. Your daily question is back on Saturday"),
         ("/pause 366", "How many days?", "How many days?"),

@@ -483,7 +483,7 @@ class _Slow(Paper):
         super().__init__(UNLIMITED)
         self.some, self.go = asyncio.Event(), asyncio.Event()
 
-    async def send(self, address: Address, reply: object, key: str) -> str:
+    async def send(self, address: Address, reply: object, key: str, since: datetime | None = None) -> str:
         sent = await super().send(address, reply, key)  # type: ignore[arg-type]
         if len(self.sent) >= 10:
             self.some.set()

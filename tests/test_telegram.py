@@ -577,7 +577,7 @@ async def test_a_group_that_threw_the_coach_out_costs_nobody_their_daily_questio
     await ask(ann, "/daily 09:00 UTC")
     stage.server.fault("sendMessage", chat=group, forbidden=True)
     await ann.says("/next", chat=group)
-    await stage.owes("dead")
+    await stage.owes("gone")
     await bob.removes_bot(group)
     await stage.comes_to(MORNING)
 
@@ -1209,10 +1209,10 @@ async def test_nothing_but_ids_is_logged(
                 await stage.courier.drained()
                 for _ in zoe.unread():
                     await zoe.next_message()
-            for number, status in enumerate((400, 403), 1):
+            for status, state in ((400, "dead"), (403, "gone")):
                 server.fault("sendMessage", status=status, description=f"{status}: refused")
                 await zoe.says("/zone wordsofalearner")
-                await stage.owes("dead", number)
+                await stage.owes(state)
             await stage.courier.drained()
             await ask(zoe, "/help wordsofalearner")
             await server.wait_for(lambda: server.bot.poll)
@@ -1226,7 +1226,7 @@ async def test_nothing_but_ids_is_logged(
             await ask(zoe, "/help")
     said = "".join(capfd.readouterr())
 
-    assert "turn failed" in said and "no updates" in said and "message refused" in said and "address gone" in said
+    assert "turn failed" in said and "no updates" in said and "message given up" in said and "address gone" in said
     for secret in ("wordsofalearner", "Zoefirstname", "zoe_username", "Grouptitle", TOKEN, TOKEN.split(":")[1]):
         assert secret not in said
 

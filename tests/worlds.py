@@ -11,9 +11,12 @@ from itertools import count
 from pathlib import Path
 from random import Random
 
+from sqlmodel import and_, col, or_, select
+
 from bot.coach import Coach
 from bot.content import Library
 from bot.database import Database
+from bot.database.rows import OutboxRow
 from bot.deliveries import Courier
 from bot.grading.plain import PlainGrader
 from bot.messages import Address, Message, Reply
@@ -100,3 +103,16 @@ async def couriers(home: World, adapters: Sequence[Adapter] | Mapping[str, Adapt
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
+
+
+async def sent_what_is_due(home: World, courier: Courier, platform: str = "paper") -> None:
+    """Returns when nothing may be sent at the moment that the clock shows, and nothing is being sent; what is owed for later waits."""
+    waits = (OutboxRow.platform == platform, col(OutboxRow.state).in_(("ready", "retry")), col(OutboxRow.not_before) <= home.clock())
+    async with asyncio.timeout(60):
+        while True:
+            async with home.store.reading() as session:
+                due = await session.exec(select(OutboxRow.seq).where(or_(and_(*waits), col(OutboxRow.state) == "sending")).limit(1))
+                if due.first() is None:
+                    return
+            courier.wake()
+            await asyncio.sleep(0.005)

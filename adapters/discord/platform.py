@@ -34,6 +34,9 @@ COMMIT = 1.5
 ACKNOWLEDGE = 2.5
 """Seconds for acknowledging one."""
 
+PING = 10.0
+"""Seconds that Discord has to say that it is there."""
+
 CALM = 1.0
 """Seconds for which a turn lets acknowledgements go first: Discord waits for those, and a turn is long."""
 
@@ -73,7 +76,7 @@ class Discord:
     ) -> None:
         if not re.fullmatch(r"[\x21-\x7e]+", token):
             raise SettingsError("COACH_DISCORD_TOKEN is not a token: it has no spaces or line ends")
-        self.pace = pace or Pace(per_second=40, per_chat=1.0, burst=4, in_flight=16)
+        self.pace = pace or Pace(per_second=50, bulk_per_second=40, per_chat=1.0, burst=4, in_flight=16)
         self._coach = coach
         self._cache = cache
         self._now = now
@@ -419,9 +422,18 @@ class Discord:
 
     # ------------------------------------------------------------------------------------------ sending
 
-    async def send(self, address: Address, reply: Reply, key: str) -> str:
+    async def send(self, address: Address, reply: Reply, key: str, since: datetime | None = None) -> str:
         """Sends every page of a reply; the buttons stand under the last."""
-        return await self._sender.send(address, reply, key)
+        return await self._sender.send(address, reply, key, since)
+
+    async def ping(self) -> bool:
+        """Whether Discord answers."""
+        try:
+            async with asyncio.timeout(PING):
+                await self._connection.call("GET", "/users/@me")
+        except (*FAULTS, SendError):
+            return False
+        return True
 
 
 def _other(message: discord.Message) -> str:

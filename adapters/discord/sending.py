@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import discord
@@ -48,7 +49,7 @@ class Sender:
         self._sending: set[asyncio.Task[Any] | None] = set()
         self._closed = False
 
-    async def send(self, address: Address, reply: Reply, key: str) -> str:
+    async def send(self, address: Address, reply: Reply, key: str, since: datetime | None = None) -> str:
         """Sends every page of a reply, to a person or into the channel of a server; the buttons stand under the last."""
         if self._closed:
             raise SendLater("this process is stopping")

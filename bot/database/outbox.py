@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -13,15 +14,15 @@ from sqlalchemy import ColumnElement, FromClause, and_, bindparam, case, func, l
 from sqlalchemy import select as pick
 from sqlmodel import col, delete, or_, select, update
 
-from bot import days
+from bot import days, timing
 from bot.database import postgres
 from bot.database.connection import translating, uncut
-from bot.database.rows import AttemptRow, InboxRow, LearnerRow, OutboxRow, WorkerRow, owed_of
+from bot.database.rows import AttemptRow, InboxRow, LearnerRow, MarkRow, OutboxRow, WorkerRow, learner_of, owed_of
 from bot.database.turns import INBOX, OUTBOX, Turns
-from bot.errors import StoreBusy, StoreError, StoreRefused
+from bot.errors import StoreError, StoreRefused
 from bot.messages import Address, Reply
-from bot.model import Changes
-from bot.outbox import Lane, Owed, freeze
+from bot.model import Changes, Mark, MarkKind
+from bot.outbox import Dead, Lane, Owed, delivery_key, freeze
 
 KEEP_DONE = timedelta(days=14)
 """How long a handled update's key and a sent message are remembered. Platforms repeat updates for a day or so."""
@@ -29,10 +30,16 @@ KEEP_DONE = timedelta(days=14)
 DUE = ("id", "home_platform", "home_user", "home_chat", "zone", "minute", "next_due_at")
 """What the tick reads of a learner."""
 
+FAR = timedelta(days=4)
+"""A question that is further away than this is so because of a pause, or because the clock was wrong when it was moved on."""
+
+MOST_WAIT = timedelta(hours=1)
+"""No reply waits longer than this, and nothing that is tried again: it is the longest ban that is believed."""
+
 MOST_SETTLED = 100
 """Messages that are settled in one transaction."""
 
-outbox = OutboxRow.__table__  # type: ignore[attr-defined]
+outbox, marks = OutboxRow.__table__, MarkRow.__table__  # type: ignore[attr-defined]
 
 
 def _is(table: FromClause, *states: str) -> ColumnElement[bool]:
@@ -42,13 +49,21 @@ def _is(table: FromClause, *states: str) -> ColumnElement[bool]:
 
 
 _other = outbox.alias("other")
+_sooner = or_(_other.c.not_before < outbox.c.not_before, and_(_other.c.not_before == outbox.c.not_before, _other.c.seq < outbox.c.seq))
 FIRST_OF_CHAT = ~(
     pick(literal_column("1"))
     .where(_other.c.platform == outbox.c.platform, _other.c.chat == outbox.c.chat, _is(_other, "ready", "retry", "sending"))
-    .where(or_(_other.c.seq < outbox.c.seq, and_(_other.c.seq > outbox.c.seq, _is(_other, "sending"))))
+    .where(
+        or_(
+            and_(_is(_other, "sending"), _other.c.seq != outbox.c.seq),
+            _other.c.lane < outbox.c.lane,
+            and_(_other.c.lane == outbox.c.lane, case((outbox.c.lane == Lane.REPLY.value, _other.c.seq < outbox.c.seq), else_=_sooner)),
+        )
+    )
     .exists()
 )
-"""Nothing older waits in the chat and nothing is being sent to it."""
+"""Nothing is being sent to the chat and nothing waits for it that goes first: replies before all else and in their order, then what
+may go soonest. What is due in some hours holds up nothing."""
 
 SETTLE = (
     outbox.update()
@@ -58,7 +73,7 @@ SETTLE = (
         message=bindparam("sent_as"),
         not_before=func.coalesce(bindparam("again", type_=outbox.c.not_before.type), outbox.c.not_before),
         unsure=or_(outbox.c.unsure, bindparam("unclear")), tries=outbox.c.tries - bindparam("untried"),
-        payload=case((bindparam("erased") == true(), ""), else_=outbox.c.payload),
+        payload=case((bindparam("erased") == true(), ""), else_=outbox.c.payload), reason=bindparam("because"),
     )
 )  # fmt: skip
 """What became of a message, written only as long as it is still in the hands of who was sending it: a process that stood
@@ -80,7 +95,8 @@ class Outbox(Turns):
     async def claim_due(self, platforms: Sequence[str], now: datetime, limit: int) -> int:
         """Owes the daily question to up to `limit` learners whose time has come, and moves each to their next time.
 
-        The question itself is chosen when it is sent. Returns how many learners were due."""
+        The question itself is chosen when it is sent. Days on which it would be too late are excused. Returns how many learners
+        were due. Core statements, not objects: here alone ten thousand may be due at once."""
         async with self.writing() as session:
             connection = await session.connection()
             due = await connection.execute(
@@ -95,23 +111,52 @@ class Outbox(Turns):
                 return 0
             owed: list[dict[str, Any]] = []
             moved: list[dict[str, Any]] = []
+            excused: list[dict[str, Any]] = []
+            crowded = len(rows) >= timing.CROWD
             for id, platform, user, chat, zone, minute, due_at in rows:
-                day, following = days.slot(due_at, minute, zone, now) if minute is not None else (None, None)
-                moved.append({"id": id, "next_due_at": following})
-                if day is None:
+                slot = timing.slot(due_at, minute, zone, now) if minute is not None else None
+                moved.append({"id": id, "next_due_at": slot.following if slot else None})
+                excused += [
+                    {"learner": id, "at": now, "zone": zone, "kind": MarkKind.EXCUSED.value, "about": day.isoformat()}
+                    for day in (slot.excused if slot else ())
+                ]
+                if slot is None or slot.day is None:
                     continue
+                spread = timing.jitter(id) if crowded and now - slot.due_at < timedelta(minutes=1) else timedelta()
                 owed.append(
                     {
-                        "key": f"daily:{id}:{day}", "platform": platform, "user": user, "chat": chat, "learner": id,
-                        "lane": Lane.BULK.value, "kind": "daily", "about": day.isoformat(), "payload": "", "state": "ready",
-                        "due_at": due_at, "not_before": due_at, "tries": 0, "unsure": False, "message": "", "worker": "",
+                        "key": delivery_key("daily", id, slot.day), "platform": platform, "user": user, "chat": chat, "learner": id,
+                        "lane": Lane.BULK.value, "kind": "daily", "about": slot.day.isoformat(), "payload": "", "state": "ready",
+                        "due_at": slot.due_at, "not_before": slot.due_at + spread, "tries": 0, "unsure": False, "message": "", "worker": "",
                     }
                 )  # fmt: skip
             if owed:
                 await connection.execute(self.insert_new(outbox, "key"), owed)
                 await self.tell(session, OUTBOX)
+            if excused:
+                await connection.execute(self.insert_new(marks, "learner", "at", "kind", "about"), excused)
             await session.exec(update(LearnerRow), params=moved)
         return len(rows)
+
+    @uncut
+    async def reschedule(self, now: datetime) -> int:
+        async with self.writing() as session:
+            far = (col(LearnerRow.next_due_at) > now + FAR, col(LearnerRow.minute).is_not(None), col(LearnerRow.reachable).is_(True))
+            rows = (await session.exec(select(LearnerRow).where(*far))).all()
+            moved = 0
+            for row in rows:
+                learner = days.scheduled(replace(learner_of(row), next_due_at=None), now)
+                if learner.next_due_at is not None and row.next_due_at is not None and learner.next_due_at < row.next_due_at:
+                    row.next_due_at, moved = learner.next_due_at, moved + 1
+            # A reply, and what is tried again, never waits long: what seems to was written by a clock that was ahead.
+            waits = or_(and_(_is(outbox, "ready"), outbox.c.lane == Lane.REPLY.value), _is(outbox, "retry"))
+            await self.core(session, outbox.update().where(waits, outbox.c.not_before > now + MOST_WAIT).values(not_before=now))
+            return moved
+
+    @uncut
+    async def excuse(self, mark: Mark) -> None:
+        async with self.writing() as session:
+            await self.keep(session, mark)
 
     @uncut
     async def composed(self, owed: Owed, reply: Reply | None, changes: Changes, now: datetime) -> bool:
@@ -128,20 +173,22 @@ class Outbox(Turns):
         return True
 
     @uncut
-    async def claim(self, platforms: Sequence[str], now: datetime, limit: int, held: Collection[str] = ()) -> list[Owed]:
+    async def claim(
+        self, platforms: Sequence[str], now: datetime, limit: int, held: Collection[str] = (), lanes: Collection[Lane] = tuple(Lane)
+    ) -> list[Owed]:
         try:
             if self._quick:
                 async with translating():
-                    given = (now, self.worker, list(platforms), limit, list(held), now + self.lease)
+                    given = (now, self.worker, list(platforms), limit, list(held), now + self.lease, [lane.value for lane in lanes])
                     rows: list[Any] = [SimpleNamespace(**row) for row in await self._quick[0].fetch(postgres.CLAIM, *given)]
             else:
                 async with self.writing() as session:
-                    rows = list((await self.core(session, self._claim(platforms, now, limit, held))).all())
+                    rows = list((await self.core(session, self._claim(platforms, now, limit, held, lanes))).all())
         except StoreRefused:  # another worker was quicker with a message of the same chat
             return []
         return [owed_of(row) for row in sorted(rows, key=lambda row: (row.lane, row.seq))]
 
-    def _claim(self, platforms: Sequence[str], now: datetime, limit: int, held: Collection[str]) -> Any:
+    def _claim(self, platforms: Sequence[str], now: datetime, limit: int, held: Collection[str], lanes: Collection[Lane]) -> Any:
         c = outbox.c
         fresh = and_(_is(outbox, "ready", "retry"), c.not_before <= now)
         orphaned = and_(_is(outbox, "sending"), c.lease_until < now, c.key.not_in(held))
@@ -149,6 +196,7 @@ class Outbox(Turns):
             pick(c.seq)
             # The platforms are no way to find what waits: that is the index in whose order it goes out, and few rows of it.
             .where(_is(outbox, "ready", "retry", "sending"), or_(fresh, orphaned), (c.platform + "").in_(platforms), FIRST_OF_CHAT)
+            .where(c.lane.in_([lane.value for lane in lanes]))
             .order_by(c.lane, c.seq)
             .limit(limit)
             .cte("heads")
@@ -172,17 +220,18 @@ class Outbox(Turns):
         await self._settle(owed, becomes="ready", again=again_at, untried=1)
 
     async def settle(
-        self, owed: Owed, outcome: str, now: datetime, *, again_at: datetime | None = None, message: str = "", unsure: bool = False
-    ) -> None:
+        self, owed: Owed, outcome: str, now: datetime, *, again_at: datetime | None = None, message: str = "", unsure: bool = False,
+        untried: bool = False, reason: str = "",
+    ) -> None:  # fmt: skip
         if outcome == "retry":
-            await self._settle(owed, becomes=outcome, again=again_at or now, unclear=unsure)
+            await self._settle(owed, becomes=outcome, again=again_at or now, unclear=unsure, untried=int(untried))
         else:
-            await self._settle(owed, becomes=outcome, at=now, sent_as=message, erased=True)
+            await self._settle(owed, becomes=outcome, at=now, sent_as=message, erased=True, because=reason[:200])
 
     async def _settle(self, owed: Owed, **what: Any) -> None:
         """Settles together what comes together: as many transactions as the disk is quick, not one for each message."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        usual = {"at": None, "again": None, "sent_as": "", "unclear": False, "untried": 0, "erased": False}
+        usual = {"at": None, "again": None, "sent_as": "", "unclear": False, "untried": 0, "erased": False, "because": ""}
         # What is tried again stays first with who tried: it may know a way to answer that others do not.
         stays = {"keeps": self.worker, "until": what["again"] + self.lease} if what.get("again") and owed.lane is Lane.REPLY else {}
         row = {"the_key": owed.key, "by": self.worker, "keeps": "", "until": None} | usual | what | stays
@@ -206,12 +255,14 @@ class Outbox(Turns):
                     done.set_result(None)
 
     async def _write_surely(self, rows: list[dict[str, Any]]) -> None:
-        """What was sent is sent: while the database is away nobody else can take it over, so we wait for it."""
+        """What was sent is sent: while the database takes nothing nobody else can take it over, so we wait for it."""
         while True:
             try:
                 await self._write_settled(rows)
                 return
-            except StoreBusy:
+            except StoreRefused:
+                raise
+            except StoreError:  # busy, its disk full, or only to be read for a while
                 if self._closing.is_set():
                     raise
                 with suppress(TimeoutError):
@@ -239,7 +290,7 @@ class Outbox(Turns):
                     col(OutboxRow.chat) == address.chat,
                     col(OutboxRow.state).in_(("ready", "retry")),
                 )
-                .values(state="dead", settled_at=now, payload="")
+                .values(state="gone", settled_at=now, payload="")
             )  # fmt: skip
 
     @uncut
@@ -309,6 +360,13 @@ class Outbox(Turns):
             await session.exec(delete(InboxRow).where(col(InboxRow.done_at) < now - KEEP_DONE))
             await session.exec(delete(OutboxRow).where(col(OutboxRow.settled_at) < now - KEEP_DONE))
             await session.exec(delete(WorkerRow).where(col(WorkerRow.seen_at) < now - KEEP_DONE))
+
+    @uncut
+    async def dead(self, limit: int = 100) -> tuple[Dead, ...]:
+        async with self.reading() as session:
+            dead = select(OutboxRow).where(_is(outbox, "dead")).order_by(col(OutboxRow.settled_at).desc()).limit(limit)
+            rows = (await session.exec(dead)).all()
+            return tuple(Dead(row.key, row.kind, row.platform, row.tries, row.reason, row.settled_at or row.due_at) for row in rows)
 
     @uncut
     async def count(self) -> dict[str, int]:

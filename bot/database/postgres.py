@@ -85,7 +85,10 @@ WITH heads AS MATERIALIZED (
       AND NOT EXISTS (
           SELECT 1 FROM outbox AS other
           WHERE other.platform = head.platform AND other.chat = head.chat AND other.state IN ('ready', 'retry', 'sending')
-            AND (other.seq < head.seq OR other.seq > head.seq AND other.state = 'sending'))
+            AND (other.state = 'sending' AND other.seq <> head.seq OR other.lane < head.lane OR other.lane = head.lane
+                 AND CASE WHEN head.lane = '0-reply' THEN other.seq < head.seq
+                     ELSE (other.not_before, other.seq) < (head.not_before, head.seq) END))
+      AND lane = ANY ($7::text[])
     ORDER BY lane, seq LIMIT $4
     FOR UPDATE SKIP LOCKED)
 UPDATE outbox SET state = 'sending', worker = $2, lease_until = $6, tries = tries + 1, unsure = unsure OR state = 'sending'
@@ -97,15 +100,15 @@ SETTLE = """
 UPDATE outbox SET
     state = done.becomes, worker = done.keeps, lease_until = done.until, settled_at = done.at, message = done.sent_as,
     not_before = coalesce(done.again, not_before), unsure = unsure OR done.unclear, tries = tries - done.untried,
-    payload = CASE WHEN done.erased THEN '' ELSE payload END
+    payload = CASE WHEN done.erased THEN '' ELSE payload END, reason = done.because
 FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::text[], $7::timestamptz[], $8::bool[],
-            $9::int[], $10::bool[])
-    AS done (the_key, becomes, keeps, until, at, sent_as, again, unclear, untried, erased)
-WHERE outbox.key = done.the_key AND outbox.state = 'sending' AND outbox.worker = $11
+            $9::int[], $10::bool[], $11::text[])
+    AS done (the_key, becomes, keeps, until, at, sent_as, again, unclear, untried, erased, because)
+WHERE outbox.key = done.the_key AND outbox.state = 'sending' AND outbox.worker = $12
 """
 """What `Outbox.settle` does, for many messages in one statement."""
 
-SETTLED = ("the_key", "becomes", "keeps", "until", "at", "sent_as", "again", "unclear", "untried", "erased")
+SETTLED = ("the_key", "becomes", "keeps", "until", "at", "sent_as", "again", "unclear", "untried", "erased", "because")
 """The parameters of SETTLE, a list of each; the last one is the worker."""
 
 

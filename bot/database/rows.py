@@ -162,6 +162,18 @@ class OutboxRow(SQLModel, table=True):
     message: str = ""
     settled_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
     worker: str = Field(default="", sa_column_kwargs=EMPTY)
+    reason: str = Field(default="", sa_column_kwargs=EMPTY)
+
+
+class ChatRow(SQLModel, table=True):
+    """A private chat of a platform that does not repeat what was written while nobody listened, and how far it was read."""
+
+    __tablename__ = "chat"
+    platform: str = Field(primary_key=True)
+    user: str = Field(primary_key=True)
+    chat: str
+    last: str
+    used_at: datetime = Field(sa_type=UTCDateTime)
 
 
 class WorkerRow(SQLModel, table=True):

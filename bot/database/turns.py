@@ -16,14 +16,14 @@ from bot.database.learners import Learners
 from bot.database.rows import InboxRow, OutboxRow
 from bot.messages import Address
 from bot.model import Changes
-from bot.outbox import Lane, Owed, freeze
+from bot.outbox import Lane, Owed, Withdrawn, freeze
 
 INBOX, OUTBOX = "coach_inbox", "coach_outbox"
 """The channels on which PostgreSQL tells other processes that there is something to do."""
 
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(person, 0)) FROM unnest(CAST(:people AS text[])) AS person"
 
-inbox = InboxRow.__table__  # type: ignore[attr-defined]
+inbox, outbox = InboxRow.__table__, OutboxRow.__table__  # type: ignore[attr-defined]
 
 
 class Turns(Learners):
@@ -154,19 +154,32 @@ class Turns(Learners):
             await self.owe(session, owed, now, address)
         return True
 
+    async def keep(self, session: AsyncSession, thing: object) -> None:
+        if not isinstance(thing, Withdrawn):
+            await super().keep(session, thing)
+            return
+        waits = outbox.c.state.in_(("ready", "retry"))
+        await self.core(session, outbox.delete().where(outbox.c.learner == thing.learner, outbox.c.kind == thing.kind, waits))
+
     async def owe(self, session: AsyncSession, owed: Sequence[Owed], now: datetime, to: Address | None = None) -> None:
         """Writes messages owed. Who handled a message is the first to send its replies `to` where it came from, as long as it
         lives: it alone may know how the platform wants to be answered."""
+        rows = []
         for one in owed:
             due = one.due_at or now
             own = one.lane is Lane.REPLY and one.address == to
-            session.add(
-                OutboxRow(
-                    key=one.key, platform=one.address.platform, user=one.address.user, chat=one.address.chat, learner=one.learner,
-                    lane=one.lane.value, kind=one.kind, about=one.about, payload=freeze(one.reply) if one.reply else "",
-                    due_at=due, not_before=due, worker=self.worker if own else "", lease_until=now + self.lease if own else None,
-                )
+            rows.append(
+                {
+                    "key": one.key, "platform": one.address.platform, "user": one.address.user, "chat": one.address.chat,
+                    "learner": one.learner, "lane": one.lane.value, "kind": one.kind, "about": one.about,
+                    "payload": freeze(one.reply) if one.reply else "", "state": "ready", "due_at": due, "not_before": due, "tries": 0,
+                    "unsure": False, "message": "", "worker": self.worker if own else "", "lease_until": now + self.lease if own else None,
+                }
             )  # fmt: skip
+        # A delivery is owed once, whoever says so again; a reply under a key that is there already is a mistake.
+        for insert, lane in ((outbox.insert(), Lane.REPLY), (self.insert_new(outbox, "key"), Lane.BULK)):
+            if mine := [row for row in rows if row["lane"] == lane.value]:
+                await self.core(session, insert, mine)
         if any(one.lane is not Lane.REPLY or one.address != to for one in owed):
             await self.tell(session, OUTBOX)
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
-from bot import days, phrases, plans, reviews
+from bot import days, phrases, plans, reviews, timing
 from bot.content import Question, Rubric
 from bot.content import words as words_of
 from bot.desks import Composer, Desk, Handler, Outcome, Turn, closing
 from bot.desks.recalling import recollect
 from bot.messages import Message, Reply, Span
-from bot.model import Asked, Changes, Fate, Learner, Memory, Occasion, Reason
+from bot.model import Asked, Changes, Fate, Learner, Mark, MarkKind, Memory, Occasion, Reason
 from bot.outbox import Owed
+from bot.phrases import resting as resting_phrases
 from bot.phrases import reviews as words
 from bot.plans import Plan
 from bot.reviews import Known, Pick
@@ -194,7 +195,18 @@ class Asking(Desk):
 
     async def _compose_daily(self, owed: Owed, memory: Memory, now: datetime) -> tuple[Reply | None, Changes]:
         learner = memory.learner
-        if learner is None or not self._wanted(owed, learner, now):
+        if learner is None or not self._wanted(learner, date.fromisoformat(owed.about)):
+            return None, Changes()
+        late = owed.due_at is not None and now - owed.due_at > timing.LATEST
+        if late or owed.about != days.local_day(now, learner.zone).isoformat():
+            return None, Changes(also=(Mark(learner.id, now, learner.zone, MarkKind.EXCUSED, owed.about),))
+        unanswered = timing.unanswered(memory, learner.zone)
+        if unanswered >= timing.FEWER:
+            unanswered = timing.unanswered(memory, learner.zone, await self.store.marks(learner.id))
+        if unanswered >= timing.NONE:
+            resting = days.scheduled(replace(learner, paused_until=date.max), now)
+            return resting_phrases.gone_quiet(), Changes(resting)
+        if unanswered >= timing.FEWER and date.fromisoformat(owed.about).weekday() not in timing.FEWER_DAYS:
             return None, Changes()
         known, changed = await recollect(self.store, self.library, memory, self.rng)
         pick = reviews.choose(self.library, learner, known, now, self.rng)
@@ -205,17 +217,16 @@ class Asking(Desk):
         reply = outcome.replies[0]
         if (plan := self.plan(learner, known, now)) is not None:
             reply = _led(words.countdown(plan, reviews.owed_today(self.library, learner, known, now)[1]), reply)
+        if unanswered == timing.FEWER:
+            reply = resting_phrases.asking_less(reply)
         return reply, Changes(replace(learner, paused_until=None, expecting=""), outcome.asked, also=changed)
 
-    def _wanted(self, owed: Owed, learner: Learner, now: datetime) -> bool:
-        today = days.local_day(now, learner.zone)
+    def _wanted(self, learner: Learner, day: date) -> bool:
         if learner.minute is None or not learner.reachable:
             return False
-        if learner.paused_until is not None and today < learner.paused_until:
+        if learner.paused_until is not None and day < learner.paused_until:
             return False
-        if today.weekday() in learner.rest:
-            return False
-        return owed.about == today.isoformat()
+        return day.weekday() not in learner.rest
 
 
 def _led(lead: tuple[Span, ...], reply: Reply) -> Reply:

@@ -13,7 +13,7 @@ from sqlmodel import SQLModel
 
 from bot.errors import StoreTooNew
 
-HEAD = "0007"
+HEAD = "0008"
 """The revision that this version of the coach reads and writes."""
 
 
