@@ -206,9 +206,6 @@ def _thin(packs: Sequence[str], questions: Sequence[Question]) -> Iterator[str]:
         for level in range(1, 6):
             if own.count(level) < FEW * len(own):
                 yield f"{name}: level {level} has {own.count(level)} of {len(own)}"
-    unnamed = sum(not question.sources for question in questions)
-    if unnamed:
-        yield f"{unnamed} questions name no source"
 
 
 def _judge(library: Library) -> tuple[Judge, str]:

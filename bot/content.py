@@ -222,6 +222,8 @@ def _references(question: Question, syllabus: Syllabus) -> Iterator[tuple[str, s
     words = len(question.answer.split())
     if not 80 <= words <= 200:
         yield "answer", f"has {words} words, 80 to 200 are wanted"
+    if not question.sources:
+        yield "sources", "none is named"
     if not any(point.core for point in question.points):
         yield "points", "none is core"
     if not len(question.misconceptions) >= 2:

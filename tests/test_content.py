@@ -111,6 +111,8 @@ def test_all_problems_of_a_broken_pack_are_told_each_with_its_place() -> None:
         ('competencies = ["statistics"]', 'competencies = ["x"]', "small/basics.toml: median: competencies: 'x' is not in the syllabus"),
         ('section = "basics"', 'section = "nowhere"', "small/basics.toml: median: section: 'nowhere' is not in the syllabus"),
         ('level = 2\n', 'level = 2\npack = "other"\n', "small/basics.toml: median: pack: unknown field"),
+        ('sources = ["Wilcox, Introduction to Robust Estimation and Hypothesis Testing (2012), chapter 3"]\n', "",
+         "small/basics.toml: median: sources: none is named"),
         ("core = true\n", "", "small/basics.toml: median: points: none is core"),
         ('mistakes = ["weak-statistics"]', 'mistakes = ["y"]',
          "small/basics.toml: median: points.definition.mistakes: 'y' is not in the syllabus"),
