@@ -65,7 +65,9 @@ def test_every_question_is_shaped_as_the_guide_for_authors_says(library: Library
 
 
 def test_nothing_is_wrong_with_the_packs_of_the_coach() -> None:
-    assert _problems(default_folder()) == []
+    """Shape and what refers to what; that their rubrics hold is proved by `make check`, which takes longer."""
+    library, problems = read(default_folder())
+    assert problems + whole(library) == []
 
 
 def test_every_file_holds_to_the_schema_that_editors_use() -> None:
