@@ -18,6 +18,7 @@ postgres:
 
 # What docs/benchmarks.md says of speed.
 bench: .venv/.dev postgres
+	$(BIN)/python tests/bench/memory.py
 	$(BIN)/python tests/bench/discord_ack.py
 	$(BIN)/python tests/bench/postgres.py
 

@@ -358,7 +358,8 @@ class Coach:
             wanted = kind == "topic" and bool(typed.strip())
             questions = [(one.title, id) for id, one in self._library.questions.items()] if wanted else []
             word = re.compile(rf"(?<!\w){re.escape(' '.join(typed.lower().split()))}")
-            found = [(title, id) for title, id in (*sections, *questions) if word.search(title.lower()) or word.search(id)]
+            wishes = [("Something weak", "weak"), ("Something new", "new")] if wanted else []
+            found = [(title, id) for title, id in (*wishes, *sections, *questions) if word.search(title.lower()) or word.search(id)]
             if wanted and not found:
                 near = process.extract(typed.lower(), [title.lower() for title, _ in questions], scorer=fuzz.partial_ratio, score_cutoff=70)
                 found = [questions[index] for _, _, index in near]

@@ -343,6 +343,8 @@ async def test_one_missing_point_is_asked_for_again_days_later_and_then_rests(ho
     await _says(home, "/next precision", GOOD)
     last = await store.last_attempt((await store.recall(home.address)).learner.id)  # type: ignore[union-attr]
     assert last is not None
+    await _says(home, "/progress")
+    assert (await store.cards(last.learner))[1] == []
     changed = replace(last, grade=grade(PRECISION, (point,), 72))
     memory = await store.recall(home.address)
     await store.record("regraded", home.address, Changes(also=(changed,), seen=memory.seen), [], home.clock())
@@ -359,6 +361,26 @@ async def test_one_missing_point_is_asked_for_again_days_later_and_then_rests(ho
     assert cards.missed(held["precision"], PRECISION) == []
     assert held["precision"].reviews == 2
     assert "1 day in a row" in await _says(home, "/streak"), "it is a question of its own"
+
+
+async def test_cards_are_made_again_when_two_chats_are_linked_and_when_they_part(home: World) -> None:
+    other = Address("telegram", "7", "7")
+    await _says(home, "/next precision", GOOD, "/progress")
+    home.clock.move(seconds=30)
+    for said in ("/next recall", "recall is TP / (TP + FN)", "/progress"):
+        await home.says(said, address=other)
+    await _says(home, "/link")
+    code = re.search(r"/link ([A-Z-]+)", home.heard)
+    assert code is not None
+    await home.says(f"/link {code.group(1)}", address=other)
+    assert "2 replies graded" in await _says(home, "/progress")
+    learner = (await home.store.recall(other)).learner
+    assert learner is not None
+    held, fresh = await home.store.cards(learner.id)
+    assert (set(held), fresh) == ({"precision", "recall"}, [])
+    await home.says("/unlink", address=other)
+    await home.says("/progress", address=other)
+    assert "2 replies graded" in home.heard
 
 
 async def test_weak_and_new_are_asked_for_by_hand_and_nothing_is_asked_twice_a_day(home: World) -> None:

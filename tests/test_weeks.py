@@ -268,9 +268,9 @@ async def _tick(home: World, at: datetime, paper: Paper) -> list[Reply]:
     return [reply for key, reply in paper.sent[before:] if key.startswith(("week:", "board:"))]
 
 
-async def test_the_week_comes_at_its_time_and_after_two_empty_ones_no_more_until_they_return(library: Library, database: Path) -> None:
+async def test_the_week_comes_at_its_time_and_after_two_empty_ones_no_more_until_they_return(library: Library, url: str) -> None:
     paper = Paper()
-    async with world(library, database) as home:
+    async with world(library, "", url=url) as home:
         await home.says("/daily off")
         await home.says("/zone Berlin")
         await home.says("/next precision")

@@ -32,7 +32,7 @@ class Argument:
 
 
 ARGUMENTS: Mapping[str, tuple[Argument, ...]] = {
-    "next": (Argument("topic", "A topic or a question; mine when left out", "topic"),),
+    "next": (Argument("topic", "A topic, a question, weak or new; mine when left out", "topic"),),
     "daily": (
         Argument("time", "Such as 09:00, 7:30 pm, or off"),
         Argument("zone", "Your city or time zone, if it changed", "zone"),
@@ -40,6 +40,10 @@ ARGUMENTS: Mapping[str, tuple[Argument, ...]] = {
     "appeal": (Argument("words", "Your own words; I ask for the point next"),),
     "flag": (Argument("reason", "What is wrong with the question or the grade"),),
     "link": (Argument("code", "The code from your other chat; left out, you get one for there"),),
+    "rest": (Argument("days", "Such as sat sun, fri-sun, or off"),),
+    "interview": (Argument("day", "Such as 2027-01-15, 15 January, in 3 weeks, or off"),),
+    "week": (Argument("when", "Such as sunday 18:00, or off; your week when left out"),),
+    "streak": (Argument("why", "why: day by day for the last two weeks"),),
     "pause": (Argument("days", "How many days; until /resume when left out", most=365),),
 }
 

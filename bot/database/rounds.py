@@ -266,7 +266,7 @@ class Rounds(Turns):
     @uncut
     async def owe_board(self, was_due: datetime, setup: Setup, owed: Owed | None, now: datetime) -> bool:
         async with self.writing() as session:
-            row = await session.get(SetupRow, (setup.platform, setup.server))
+            row = await session.get(SetupRow, (setup.platform, setup.server), with_for_update=True)
             if row is None or row.next_board_at != was_due:
                 return False
             row.next_board_at = setup.next_board_at

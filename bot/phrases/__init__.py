@@ -120,9 +120,11 @@ def settings(learner: Learner, library: Library, now: datetime) -> Reply:
     lines = [
         f"\nZone: {zone_label(learner.zone)} ({now.astimezone(zone_of(learner.zone)):%H:%M} now)",
         f"\nDaily question: {clock(learner.minute) if learner.minute is not None else 'off'}{_paused(learner)}",
+        f"\nWeekly message: {_weekly(learner)}",
         *([f"\nRest days: {', '.join(day_names(learner.rest))}"] if learner.rest else []),
         f"\nInterviews: {', '.join(names)}",
         f"\nLevel: {learner.level} of 5, {LEVELS[learner.level].lower()}",
+        *([f"\nYour interview: {learner.interview_on.day} {learner.interview_on:%B %Y}"] if learner.interview_on else []),
     ]
     return say(bold("Your settings"), *lines).with_choices(
         [Choice("Zone", "/zone"), Choice("Time", "/daily"), Choice("Interviews", "/track"), Choice("Level", "/level")]
@@ -409,6 +411,10 @@ def _day(day: date, today: date) -> str:
 def day_names(weekdays: Iterable[int]) -> list[str]:
     """The names of weekdays, 0 Monday to 6 Sunday."""
     return [calendar.day_name[day] for day in sorted(weekdays)]
+
+
+def _weekly(learner: Learner) -> str:
+    return "off" if learner.week_day is None else f"{day_names([learner.week_day])[0]} {clock(learner.week_minute)}"
 
 
 def _paused(learner: Learner) -> str:
