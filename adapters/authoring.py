@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from adapters import importing
 from bot.errors import CoachError
 
 if TYPE_CHECKING:
@@ -243,6 +244,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     one.set_defaults(run=check)
     content = commands.add_parser("content", help="begin a question, try one, see how they are spread", description="Tools for authors.")
     tools = content.add_subparsers(title="commands", metavar="", required=True)
+    importing.add_command(tools)
     for name, action, text in (
         ("new", new, "append the skeleton of a question to a topic"),
         ("try", attempt, "answer a question here and see why each verdict came out"),

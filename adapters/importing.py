@@ -16,7 +16,7 @@ import sqlite3
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,13 +64,14 @@ class Found:
 
 def run(options: argparse.Namespace) -> int:
     """Writes the drafts; prints how many, and what was left out and why. Raises CoachError in one sentence where it can't."""
-    from bot.content import default_folder, load
+    from bot.content import default_folder, read
 
     folder: Path = options.folder or default_folder()
     target = folder / options.pack / f"{options.topic or _slug(options.file.stem, 'imported')}{DRAFT}"
     if target.exists():
         raise CoachError(f"{target} is there already: choose another --topic, or remove it")
-    known = load(folder).questions
+    library, _ = read(folder)  # a pack that is not whole yet is no reason not to import
+    known = library.questions
     taken, asked = set(known), {_alike(one.prompt) for one in known.values()}
     entries, left_out = [], []
     for found in _cards(options.file):
@@ -86,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"left out: {line}", file=sys.stderr)
     if not entries:
         raise CoachError(f"{options.file.name} holds nothing to import")
-    head = HEAD.format(source=options.file.name, count=len(entries), section=options.section or next(iter(_sections(folder))))
+    head = HEAD.format(source=options.file.name, count=len(entries), section=options.section or next(iter(library.syllabus.sections)))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(head + "".join(entries), "utf-8")
@@ -111,12 +112,6 @@ def _name(text: str) -> str:
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", text):
         raise argparse.ArgumentTypeError("lower case letters, digits and hyphens")
     return text
-
-
-def _sections(folder: Path) -> Iterable[str]:
-    from bot.content import read
-
-    return read(folder)[0].syllabus.sections
 
 
 # ---------------------------------------------------------------------------------------------- reading
