@@ -404,7 +404,7 @@ async def test_a_countdown_is_planned_shown_and_ended(home: World) -> None:
     await _says(home, "/daily 09:00")
     heard = await _says(home, "/interview 2027-01-15")
     assert heard.startswith("Your interview: Friday 15 January, in 53 days\n0 of ")
-    assert re.search(r"\d+ are still new: \d new questions? a day covers them in time", heard)
+    assert re.search(r"\d+ are still new: \d new questions? a day covers? all of it in time", heard)
     assert "Your interview: Friday" in await _says(home, "/interview")
     assert "Which day?" in await _says(home, "/interview someday")
     assert "has passed" in await _says(home, "/interview 2020-01-01")

@@ -116,7 +116,7 @@ def test_a_full_week_is_told_against_the_last_one() -> None:
         "5 days in a row.\n"
         "\n"
         "Better: Model evaluation 50 → 94\n"
-        "In Model evaluation 1 you used to leave this out: The median is the middle value once all the values are sorted.\n"
+        "Model evaluation 1. You used to leave this out: The median is the middle value once all the values are sorted.\n"
         "This week you said “sort the salaries and take the person who stands in the middle”\n"
         "\n"
         "Weakest: MLOps 46 (fairly sure); Basics 88 (a guess from 1 question); Feature engineering 88 (a guess from 1 question)\n"

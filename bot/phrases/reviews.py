@@ -64,7 +64,9 @@ def plan(one: Plan, due: int, owed: int) -> Reply:
     lines = [f"\n{one.core - len(one.new) - len(one.left_out)} of {one.core} core questions are behind you."]
     if one.new:
         rate = f"{_count(one.today, 'new question')} a day"
-        lines.append(f"\n{_count(len(one.new), 'is', 'are')} still new: {rate} covers {'it' if len(one.new) == 1 else 'them'} in time.")
+        lines.append(
+            f"\n{_count(len(one.new), 'is', 'are')} still new: {rate} {'covers' if one.today == 1 else 'cover'} all of it in time."
+        )
     elif not one.left_out:
         lines.append("\nNothing is left uncovered; from here on I keep it fresh.")
     if one.left_out:

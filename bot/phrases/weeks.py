@@ -26,7 +26,7 @@ def week(told: Week, streak: int, library: Library) -> Reply:
             parts += ["\n\n", bold("Better: "), "; ".join(f"{titles[id]} {then:.0f} → {now:.0f}" for id, then, now in told.risen)]
         if told.quote is not None:
             missed = markup(shorten(told.quote.statement, 110))
-            parts += ["\n" if told.risen else "\n\n", f"In {told.quote.title} you used to leave this out: ", missed]
+            parts += ["\n" if told.risen else "\n\n", f"{told.quote.title}. You used to leave this out: ", missed]
             parts += ["\nThis week you said ", quote(f"“{shorten(told.quote.words, 120)}”")]
     parts += ["\n\n", bold("Weakest" if len(told.weakest) > 1 else "So far"), ": "]
     parts.append("; ".join(f"{titles[one.id]} {one.level:.0f}{'' if one.sure is Sure.SURE else f' ({sure(one)})'}" for one in told.weakest))

@@ -67,7 +67,7 @@ def draw(picture: Picture) -> bytes:
 
 def _bars(axes, bars: tuple[Bar, ...]) -> None:  # type: ignore[no-untyped-def]
     axes.set_axis_off()
-    axes.set_xlim(0, 100)
+    axes.set_xlim(0, 100.4)
     axes.set_ylim(len(bars) + 0.05, -0.75)
     marked = any(bar.before is not None for bar in bars)
     axes.text(0, -0.35, "Where you stand", fontsize=15, weight="bold", color=INK, va="center")
