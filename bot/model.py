@@ -293,8 +293,8 @@ class Memory:
 
     @property
     def asked_lately(self) -> tuple[tuple[str, datetime], ...]:
-        """The questions that were asked, without follow-ups, each with its time."""
-        return tuple((one.question, one.at) for one in self.lately if not one.followup)
+        """The questions that were asked, without follow-ups to them, each with its time."""
+        return tuple((one.question, one.at) for one in self.lately if not one.followup or one.reason)
 
     @property
     def seen(self) -> tuple[str, int] | None:

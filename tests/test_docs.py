@@ -24,10 +24,10 @@ def test_the_readme_has_the_table_of_commands_that_every_platform_has() -> None:
 
 
 def test_the_readme_says_the_main_things_in_under_two_screens() -> None:
-    """A screen is 55 lines."""
+    """A screen is 55 lines. The table of commands, which one looks things up in, is left out: it grows with what there is to do."""
     first = README.split("\n---\n")[0]
 
-    assert len(first.splitlines()) < 110
+    assert len([line for line in first.splitlines() if not line.startswith("| `/")]) < 100
     assert all(f"## {head}\n" in first for head in ("Two commands", "A conversation", "Commands", "The words we use"))
     assert "/100 · " in first
     assert "docs/conversation.png" in first

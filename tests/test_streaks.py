@@ -336,3 +336,20 @@ async def test_a_streak_is_kept_by_rest_and_pause_explained_and_repaired(library
         assert "Rest days: Saturday, Sunday" in home.heard
         await home.says("/rest off")
         assert "You have no rest days" in home.heard
+
+
+async def test_no_question_comes_by_itself_on_a_rest_day(library: Library, database: Path) -> None:
+    """The tick looks at every day; what it owes on a Saturday is not asked after all."""
+    clock = FakeClock(at("2026-11-06T08:00", BERLIN))
+    async with world(library, database, clock=clock) as home:
+        await home.says("/daily 09:00 Berlin")
+        await home.says("/rest sat sun")
+        came = []
+        for day in (6, 7, 8, 9):
+            clock.at = at(f"2026-11-0{day}T09:00:01", BERLIN)
+            await home.coach.deliver_due(["console"])
+            while claimed := await home.store.claim(["console"], clock(), 1):
+                reply = claimed[0].reply or await home.coach.compose(claimed[0])
+                came += [day] if claimed[0].kind == "daily" and reply is not None else []
+                await home.store.settle(claimed[0], "sent", clock())
+        assert came == [6, 9]
