@@ -19,7 +19,7 @@ LATEST = timedelta(hours=3)
 QUIET_FROM, QUIET_TO = 22 * 60, 8 * 60
 """Minutes after midnight between which the coach sends nothing on its own but at a minute that the learner chose."""
 
-CHOSEN = frozenset(("daily", "snooze"))
+CHOSEN = frozenset(("daily", "snooze", "week"))
 """Kinds of delivery that come at a minute which the learner chose."""
 
 SPREAD = 45

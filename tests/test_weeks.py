@@ -317,6 +317,11 @@ async def test_the_week_is_set_shown_and_switched_off(library: Library, database
         learner = (await home.store.recall(home.address)).learner
         assert learner is not None
         assert learner.next_week_at == datetime(2026, 11, 27, 7, 30, tzinfo=UTC)
+        await home.says("/week sat 23:30")
+        night = datetime(2026, 11, 28, 23, 30, 1, tzinfo=UTC)
+        (reply,) = await _tick(home, night, paper)
+        assert reply.text.startswith("Your first week"), "they chose the hour, however late it is"
+        home.clock.at = MONDAY + timedelta(hours=1)
         await home.says("/week off")
         assert "No weekly message any more" in home.heard
         assert await _tick(home, datetime(2026, 11, 27, 7, 31, tzinfo=UTC), paper) == []
