@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bot.grading import Judge
     from bot.grading.explain import ByReference, Explanation
     from bot.grading.reference import PlainReferences, Reference, ReferenceGrader
+    from bot.incidents import Incident
     from bot.model import Grade
     from bot.ports import Adapter, Grader
 
@@ -130,7 +131,7 @@ async def house(known: Settings) -> AsyncIterator[House]:
             stack.enter_context(_alone(file))
         store = await Database.open(known.database, lease=timedelta(seconds=known.lease))
         stack.push_async_callback(store.close)
-        coach = Coach(store, library, _graders(known, library, stack))
+        coach = Coach(store, library, _graders(known, library, stack), incidents=_incidents(known, library))
         stack.push_async_callback(coach.close)
         yield House(known, store, coach)
 
@@ -139,6 +140,13 @@ def _library(known: Settings) -> Library:
     from bot.content import default_folder, load
 
     return load(known.content or default_folder(), known.cache)
+
+
+def _incidents(known: Settings, library: Library) -> dict[str, Incident]:
+    from bot.content import default_folder
+    from bot.incidents import load
+
+    return load(known.content or default_folder(), library.syllabus)
 
 
 def _graders(known: Settings, library: Library, stack: AsyncExitStack) -> Grader:

@@ -25,9 +25,12 @@ from bot.desks import Composer, Desk, Handler, Outcome, Tools, Turn
 from bot.desks.appealing import WORDS, Appealing
 from bot.desks.asking import Asking
 from bot.desks.hosting import Hosting
+from bot.desks.interviewing import Interviewing
+from bot.desks.investigating import Investigating
 from bot.desks.keeping import Keeping
 from bot.desks.linking import Linking
 from bot.desks.replying import Replying
+from bot.desks.reporting import Reporting
 from bot.desks.resting import Resting
 from bot.desks.rounds import Quizzing
 from bot.desks.settings import DEFAULT_MINUTE, LONE, Settings
@@ -35,8 +38,9 @@ from bot.desks.snoozing import Snoozing
 from bot.desks.standing import Standing
 from bot.desks.weeks import Weekly
 from bot.errors import StoreRefused, StoreStale
+from bot.incidents import Incident
 from bot.messages import Address, Choice, Message, Reply
-from bot.model import Changes, Forgotten, Learner, Mark, MarkKind, Memory
+from bot.model import Changes, Forgotten, Learner, Mark, MarkKind, Memory, Occasion
 from bot.outbox import Lane, Owed, PutOff
 from bot.ports import Grader, Store, Venue
 
@@ -96,6 +100,7 @@ class Coach:
         rng: Random | None = None,
         new_id: Callable[[], str] = _new_id,
         draw: Callable[[str], str] = secrets.choice,
+        incidents: Mapping[str, Incident] | None = None,
         on_owed: Callable[[], None] = lambda: None,
     ) -> None:
         """`on_owed` is called whenever messages were written that wait to be sent. `draw` takes one letter of a secret."""
@@ -109,18 +114,24 @@ class Coach:
         self.venues: dict[str, Venue] = {}
         """What each platform knows of its servers; a platform that has servers adds itself."""
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        tools = Tools(store, library, grader, now, rng or Random(), new_id, draw, self.venues, lambda: self.on_owed())
+        tools = Tools(
+            store, library, grader, now, rng or Random(), new_id, draw, self.venues, lambda: self.on_owed(), incidents=incidents or {}
+        )  # fmt: skip
         self._studio = tools.studio
         asking = Asking(tools)
         self._settings = Settings(tools, asking)
         self._replying = Replying(tools, asking)
         self._quizzing = Quizzing(tools, asking)
         self._hosting = Hosting(tools)
+        investigating, reporting = Investigating(tools), Reporting(tools)
+        self._interviewing = Interviewing(tools, self._replying, investigating, reporting)
         self._desks: tuple[Desk, ...] = (
             self._settings, asking, self._replying, Standing(tools), Resting(tools), Appealing(tools, self._replying),
-            Linking(tools), Weekly(tools), Keeping(tools), Snoozing(tools), self._quizzing, self._hosting,
+            Linking(tools), Weekly(tools), Keeping(tools), Snoozing(tools), self._quizzing, self._hosting, investigating, reporting,
+            self._interviewing,
         )  # fmt: skip
         self._handlers: dict[str, Handler] = {name: handler for desk in self._desks for name, handler in desk.handlers.items()}
+        self._taking: dict[Occasion, Desk] = {occasion: desk for desk in self._desks for occasion in desk.while_open}
         self._expecting: dict[str, Desk] = {name: desk for desk in self._desks for name in desk.expects}
         self._involving = {name: involves for desk in self._desks for name, involves in desk.involves.items()}
         self._composers: dict[str, Composer] = {kind: composer for desk in self._desks for kind, composer in desk.composes.items()}
@@ -260,6 +271,8 @@ class Coach:
         return outcome
 
     async def _dispatch(self, turn: Turn, meaning: Meaning) -> Outcome:
+        opened = turn.memory.open
+        taking = self._taking.get(opened.occasion) if opened is not None else None
         if isinstance(meaning, commands.Plain) and not meaning.text:
             return Outcome((phrases.not_text(turn.message.other) if turn.message.other else phrases.no_words(),))
         if isinstance(meaning, commands.Unknown):
@@ -267,7 +280,8 @@ class Coach:
         if isinstance(meaning, commands.Called):
             if meaning.name == "start" and not turn.message.private:
                 return Outcome((phrases.in_private("start"),))
-            return await self._handlers[meaning.name](replace(turn, argument=meaning.argument))
+            meanwhile = taking.while_open[opened.occasion].get(meaning.name) if opened is not None and taking is not None else None
+            return await (meanwhile or self._handlers[meaning.name])(replace(turn, argument=meaning.argument))
         awaited = _awaited(turn.learner)
         if awaited in self._expecting:
             outcome = await self._expecting[awaited].typed(turn, meaning.text)
@@ -275,7 +289,7 @@ class Coach:
                 return outcome
         if turn.new:
             return await self._settings.start(turn) if turn.message.private else Outcome((phrases.nothing_open(),))
-        return await self._replying.reply(turn, meaning.text)
+        return await (taking or self._replying).reply(turn, meaning.text)
 
     # ------------------------------------------------------------------------------------------ a minute
 
@@ -299,6 +313,7 @@ class Coach:
                 break
             await asyncio.sleep(0)
         await self._hosting.tick(platforms)
+        await self._interviewing.tick(platforms)
         return total
 
     async def compose(self, owed: Owed) -> Reply | PutOff | None:

@@ -171,7 +171,7 @@ def load(folder: Path, cache: Path | None = None) -> Library:
 def read(folder: Path) -> tuple[Library, list[str]]:
     """Every question under `folder` that has the right shape, and a line for every problem of the others."""
     problems: list[str] = []
-    syllabus = _syllabus(folder / "syllabus.toml")
+    names = syllabus(folder)
     questions: dict[str, Question] = {}
     for file in sorted(folder.glob("*/*.toml")):
         name = str(file.relative_to(folder))
@@ -198,7 +198,7 @@ def read(folder: Path) -> tuple[Library, list[str]]:
             if question.id in questions:
                 problems.append(f"{name}: {where}: id: used twice")
             questions[question.id] = question
-    return Library(syllabus, questions), problems
+    return Library(names, questions), problems
 
 
 def whole(library: Library) -> list[str]:
@@ -283,7 +283,9 @@ def _explain(error: ValidationError | TypeError) -> list[str]:
     return lines
 
 
-def _syllabus(file: Path) -> Syllabus:
+def syllabus(folder: Path) -> Syllabus:
+    """The fixed ids under `folder`. Raises ContentError where they can't be read."""
+    file = folder / "syllabus.toml"
     try:
         raw = tomllib.loads(file.read_text("utf-8"))
         required = {entry["id"]: entry["title"] for entry in (*raw.get("questions", ()), *raw.get("scenarios", ()))}

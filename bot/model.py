@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from bot.messages import Address
 
@@ -124,6 +124,8 @@ class Occasion(StrEnum):
     CHOSEN = "chosen"
     FOLLOWUP = "followup"
     ROUND = "round"
+    INTERVIEW = "interview"
+    INCIDENT = "incident"
 
 
 class Fate(StrEnum):
@@ -137,6 +139,15 @@ class Fate(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Sure(IntEnum):
+    """How sure a learner is of a reply."""
+
+    UNSAID = 0
+    GUESSING = 1
+    THINK_SO = 2
+    SURE = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A question put to a learner. At most one of a learner's is open.
@@ -144,6 +155,7 @@ class Asked:
     wording: 0 the prompt, 1 and 2 the other wordings. followup: its id where this is a follow-up to `attempt`, or, without
     one, where a question came back for one point. reason: why it was chosen, or "" where it was asked for by name. focus: the
     point that it came back for, or "".
+    interview: the mock interview that it belongs to, or "". sure: how sure the learner says they are, before a grade is shown.
     """
 
     id: str
@@ -158,6 +170,8 @@ class Asked:
     fate: Fate = Fate.OPEN
     reason: str = ""
     focus: str = ""
+    interview: str = ""
+    sure: Sure = Sure.UNSAID
 
 
 class Reason(StrEnum):
@@ -433,3 +447,82 @@ class Forgotten:
     """Everything that is kept of a learner is deleted, at all of their addresses."""
 
     learner: str
+
+
+class Format(StrEnum):
+    """What kind of interview a company gives."""
+
+    SCREENING = "screening"
+    DEEP = "deep"
+    DESIGN = "system-design"
+
+
+class State(StrEnum):
+    """Where a mock interview is."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Interview:
+    """A mock interview. What was asked in it and replied are Asked and Attempts that name it.
+
+    address: where it is held. track: a syllabus id, or "" for all. minutes: planned. level: the learner's, 1..5. real: no
+    feedback until the end. nudge_at: when the learner is reminded of the time, once for each question; None where not.
+    """
+
+    id: str
+    learner: str
+    address: Address
+    started_at: datetime
+    track: str = ""
+    minutes: int = 30
+    level: int = 3
+    format: Format = Format.DEEP
+    real: bool = False
+    state: State = State.RUNNING
+    ended_at: datetime | None = None
+    nudge_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """The reply to one of the questions that end an investigation, and its grade."""
+
+    stage: str
+    text: str
+    grade: Grade
+
+
+@dataclass(frozen=True, slots=True)
+class Investigation:
+    """How far an incident has been investigated.
+
+    asked: the Asked that it belongs to. looks: what the learner wrote while looking; found: the clues, in order. hints: how many
+    were given. idle: messages in a row that found nothing. concluding: whether the looking is over. closed: it was ended early,
+    or is over.
+    """
+
+    id: str
+    learner: str
+    asked: str
+    incident: str
+    at: datetime
+    looks: tuple[str, ...] = ()
+    found: tuple[str, ...] = ()
+    hints: int = 0
+    idle: int = 0
+    concluding: bool = False
+    staged: tuple[Staged, ...] = ()
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One thing that was asked in a mock interview, with the reply to it where there is one."""
+
+    asked: Asked
+    attempt: Attempt | None = None

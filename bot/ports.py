@@ -10,7 +10,23 @@ from typing import Any, Protocol
 
 from bot.content import Rubric
 from bot.messages import Address, Reply
-from bot.model import Appeal, Appealed, Asked, Attempt, Card, Changes, Flag, Grade, LinkCode, Mark, Memory
+from bot.model import (
+    Appeal,
+    Appealed,
+    Asked,
+    Attempt,
+    Card,
+    Changes,
+    Flag,
+    Grade,
+    Held,
+    Interview,
+    Investigation,
+    LinkCode,
+    Mark,
+    Memory,
+    Sure,
+)
 from bot.outbox import Dead, Lane, Owed, Pace
 from bot.rounds import Entry, Round, Setup, Total
 
@@ -146,6 +162,27 @@ class Rounds(Protocol):
         """Keeps what follows from a post that failed; a notice that was owed before is not owed again."""
 
 
+class InterviewStore(Protocol):
+    """Mock interviews and investigations; they are written through `Changes.also`."""
+
+    async def interview(self, learner: str) -> Interview | None:
+        """The interview that this learner is in, or has paused."""
+
+    async def interviews(self, learner: str) -> tuple[Interview, ...]:
+        """Those that are over, the first one first."""
+
+    async def held(self, interviews: Sequence[str]) -> dict[str, tuple[Held, ...]]:
+        """What was asked in each of these interviews, in order, with the replies."""
+
+    async def investigation(self, learner: str, asked: str) -> Investigation | None: ...
+
+    async def sure(self, learner: str) -> list[tuple[Sure, int]]:
+        """How sure the learner said they were, and the score (0..100) of that reply, in order."""
+
+    async def owe_nudges(self, platforms: Sequence[str], now: datetime, limit: int) -> int:
+        """Owes the reminders of the time whose time has come, each once; returns how many."""
+
+
 class Venue(Protocol):
     """What a platform knows of the servers that the coach is a member of."""
 
@@ -158,7 +195,7 @@ class Venue(Protocol):
         """Those of `members` who are still there, or of whom nobody can say."""
 
 
-class Store(AppealStore, CardStore, LinkStore, Rounds, Weeks, WholeStore, Protocol):
+class Store(AppealStore, CardStore, LinkStore, InterviewStore, Rounds, Weeks, WholeStore, Protocol):
     """What the coach remembers. Every time is UTC; every method is one transaction; safe for concurrent tasks.
 
     Raises StoreError, and StoreBusy where trying again may help.

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -14,11 +15,12 @@ from random import Random
 from sqlmodel import and_, col, or_, select
 
 from bot.coach import Coach
-from bot.content import Library
+from bot.content import Library, default_folder, syllabus
 from bot.database import Database
 from bot.database.rows import OutboxRow
 from bot.deliveries import Courier
 from bot.grading.plain import PlainGrader
+from bot.incidents import Incident, load
 from bot.messages import Address, Message, Reply
 from bot.ports import Adapter, Grader
 
@@ -74,6 +76,16 @@ class World:
         return "\n\n".join(reply.text for reply in self.hears)
 
 
+@cache
+def _incidents() -> dict[str, Incident]:
+    return load(default_folder(), syllabus(default_folder()))
+
+
+def incidents(library: Library) -> dict[str, Incident]:
+    """The incidents that come with the coach; none beside packs made for a test."""
+    return _incidents() if set(library.syllabus.required) <= set(library.questions) and len(library.questions) >= 55 else {}
+
+
 @asynccontextmanager
 async def world(
     library: Library, file: Path | str, *, clock: FakeClock | None = None, grader: Grader | None = None, seed: int = 1, url: str = ""
@@ -81,7 +93,7 @@ async def world(
     """A coach over the database at `file`, or a URL (kept: a second world over it is a restart)."""
     clock = clock or FakeClock()
     store = await Database.open(url or (file if isinstance(file, str) else f"sqlite:///{file}"))
-    coach = Coach(store, library, grader or PlainGrader(), now=clock, rng=Random(seed))
+    coach = Coach(store, library, grader or PlainGrader(), now=clock, rng=Random(seed), incidents=incidents(library))
     try:
         yield World(store, coach, clock, library)
     finally:

@@ -65,7 +65,13 @@ IDENTITY: Mapping[str, tuple[str, ...]] = {
 }
 """By what a row that was copied when a learner was parted is known again, beside the beginning of its id."""
 
-ALSO_REFERS = {("asked", "attempt"): "attempt", ("flag", "attempt"): "attempt", ("flag", "attempt_before"): "attempt"}
+ALSO_REFERS = {
+    ("asked", "attempt"): "attempt",
+    ("asked", "interview"): "interview",
+    ("investigation", "asked"): "asked",
+    ("flag", "attempt"): "attempt",
+    ("flag", "attempt_before"): "attempt",
+}
 """Columns that hold another table's key, or "", without a foreign key."""
 
 

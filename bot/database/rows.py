@@ -11,7 +11,7 @@ from sqlalchemy import Index, UniqueConstraint, false, text
 from sqlmodel import Field, SQLModel, UTCDateTime
 
 from bot.messages import Address
-from bot.model import Asked, Attempt, Fate, Finding, Grade, Learner, Mark, Mistaken, Occasion, Verdict
+from bot.model import Asked, Attempt, Fate, Finding, Grade, Learner, Mark, Mistaken, Occasion, Sure, Verdict
 from bot.outbox import Lane, Owed, thaw
 
 
@@ -63,7 +63,10 @@ class AddressRow(SQLModel, table=True):
 
 class AskedRow(SQLModel, table=True):
     __tablename__ = "asked"
-    __table_args__ = (Index("ix_asked_learner_at", "learner", "at"),)
+    __table_args__ = (
+        Index("ix_asked_learner_at", "learner", "at"),
+        _only("ix_asked_interview", "interview", where="interview <> ''"),
+    )
     id: str = Field(primary_key=True)
     learner: str = Field(foreign_key="learner.id")
     question: str
@@ -76,6 +79,8 @@ class AskedRow(SQLModel, table=True):
     fate: str = Fate.OPEN.value
     reason: str = Field(default="", sa_column_kwargs=EMPTY)
     focus: str = Field(default="", sa_column_kwargs=EMPTY)
+    interview: str = Field(default="", sa_column_kwargs=EMPTY)
+    sure: int = Field(default=0, sa_column_kwargs=ZERO)
 
 
 class AttemptRow(SQLModel, table=True):
@@ -218,6 +223,7 @@ def asked_of(row: AskedRow) -> Asked:
         id=row.id, learner=row.learner, question=row.question, occasion=Occasion(row.occasion), at=row.at, wording=row.wording,
         followup=row.followup, attempt=row.attempt, hints=row.hints, fate=Fate(row.fate),
         reason=row.reason, focus=row.focus,
+        interview=row.interview, sure=Sure(row.sure),
     )  # fmt: skip
 
 
@@ -228,7 +234,7 @@ def mark_row(mark: Mark) -> MarkRow:
 
 @row_of.register
 def asked_row(asked: Asked) -> AskedRow:
-    return AskedRow(**{**asdict(asked), "occasion": asked.occasion.value, "fate": asked.fate.value})
+    return AskedRow(**{**asdict(asked), "occasion": asked.occasion.value, "fate": asked.fate.value, "sure": asked.sure.value})
 
 
 def grade_of(text: str) -> Grade:

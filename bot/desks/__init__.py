@@ -13,8 +13,9 @@ from random import Random
 from typing import Protocol
 
 from bot.content import Library
+from bot.incidents import Incident
 from bot.messages import Message, Reply
-from bot.model import Asked, Attempt, Changes, Fate, Learner, Memory, Practised
+from bot.model import Asked, Attempt, Changes, Fate, Learner, Memory, Occasion, Practised
 from bot.outbox import Owed
 from bot.ports import Grader, Store, Venue
 from bot.reports import Studio
@@ -68,6 +69,7 @@ class Tools:
     owing: Callable[[], None] = lambda: None
     studio: Studio = field(default_factory=Studio)
     """Where pictures are drawn."""
+    incidents: Mapping[str, Incident] = field(default_factory=dict)
 
 
 class Composer(Protocol):
@@ -102,6 +104,15 @@ class Desk:
         """For commands that change another learner too: whose id follows from the argument, or "". That learner has no turn
         meanwhile."""
         return {}
+
+    @property
+    def while_open(self) -> Mapping[Occasion, Mapping[str, Handler]]:
+        """What the commands mean instead while something asked on such an occasion is open; a reply to it goes to `reply`."""
+        return {}
+
+    async def reply(self, turn: Turn, text: str) -> Outcome:
+        """A reply to what was asked on an occasion of `while_open`."""
+        raise NotImplementedError
 
     async def typed(self, turn: Turn, text: str) -> Outcome | None:
         """What a text typed under `expects` means here; None where it is a reply to the open question after all."""

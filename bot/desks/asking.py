@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
-from bot import days, phrases, plans, reviews, timing
+from bot import days, interviews, phrases, plans, reviews, timing
 from bot.content import Question, Rubric
 from bot.content import words as words_of
 from bot.desks import Composer, Desk, Handler, Outcome, Turn, closing
@@ -191,7 +191,7 @@ class Asking(Desk):
 
     def rubric(self, asked: Asked) -> Rubric | None:
         question = self.library.questions.get(asked.question)
-        return question.followup(asked.followup) if question is not None and asked.followup else question
+        return interviews.find(question, asked.followup) if question is not None and asked.followup else question
 
     async def _compose_daily(self, owed: Owed, memory: Memory, now: datetime) -> tuple[Reply | None, Changes]:
         learner = memory.learner

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from bot import interviews, phrases
+from bot.content import Question, Rubric
 from bot.desks import Desk, Handler, Outcome, Tools, Turn, closing
 from bot.desks.asking import Asking
-from bot.model import Asked, Attempt, Fate, Occasion, Practised
+from bot.grading import arithmetic
+from bot.grading.plain import PlainGrader
+from bot.model import Asked, Attempt, Fate, Finding, Occasion, Practised
 from bot.ports import grading_for
 
 GLANCE = timedelta(seconds=2)
 """Nobody reads a grade or a follow-up, and replies to it, faster than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A graded reply. rubric: what it was graded against. first: the attempt at the question itself, as it is now; raised: whether
+    this reply to a follow-up raised it. chosen: the follow-up that comes next, if one does."""
+
+    attempt: Attempt
+    rubric: Rubric
+    first: Attempt
+    raised: bool
+    chosen: interviews.Chosen | None
 
 
 class Replying(Desk):
@@ -23,6 +38,7 @@ class Replying(Desk):
     def __init__(self, tools: Tools, asking: Asking) -> None:
         super().__init__(tools)
         self._asking = asking
+        self._plain = PlainGrader()
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -41,42 +57,79 @@ class Replying(Desk):
             return Outcome((phrases.too_soon(),))
         if not re.search(r"\w", text):
             return Outcome((phrases.no_words(),))
-        if _gives_up(text):
+        if gives_up(text):
             return Outcome((phrases.give_up(opened),))
+        judged = await self.judge(turn, opened, question, text)
+        chosen, first = judged.chosen, judged.first
+        unasked = opened.occasion is Occasion.DAILY and not opened.followup and interviews.core_missing(question, judged.attempt.grade)
+        title = "follow-up" if opened.followup else question.title
+        more = chosen is not None and not unasked
+        replies = [phrases.graded(judged.attempt, judged.rubric, title, deeper=more, first=first, raised=judged.raised)]
+        asked = [replace(opened, fate=Fate.ANSWERED)]
+        if chosen is not None and unasked:
+            following = Asked(
+                self.new_id(), turn.learner.id, question.id, Occasion.DAILY, self.now(), followup=chosen.followup.id, attempt=first.id
+            )
+            asked.append(following)
+            replies.append(phrases.follow_up(following, chosen.followup, chosen))
+        practised = Practised(turn.message.at, turn.learner.zone, bool(opened.attempt))
+        return Outcome(tuple(replies), None, tuple(asked), judged.attempt, practised, (first,) if judged.raised else ())
+
+    async def judge(self, turn: Turn, opened: Asked, question: Question, text: str, most: int = interviews.IN_A_DRILL) -> Judged:
+        """Grades a reply to a question or to a follow-up of it, and chooses what to ask next about it."""
+        followup = interviews.find(question, opened.followup) if opened.followup else None
+        whole = followup is None or opened.followup.startswith(interviews.SUPPORT)
         token = grading_for.set(turn.learner.id)
         try:
-            grade = await self.grader.grade(rubric, text)
+            grade = await self.grader.grade(question if whole or followup is None else followup, text)
         finally:
             grading_for.reset(token)
+        if followup is not None and whole:
+            grade = interviews.on_its_own(grade, followup)
+        if interviews.memorised(text, (followup or question).answer):
+            grade = replace(grade, note=f"{grade.note} memorised".strip())
         attempt = Attempt(
             self.new_id(), turn.learner.id, opened.id, question.id, opened.followup, text, turn.message.at, opened.hints, grade
         )
-        deeper = None if opened.followup else interviews.follow_up(question, grade)
-        unasked = opened.occasion is Occasion.DAILY and not opened.followup and interviews.core_missing(question, grade)
-        title = "follow-up" if opened.followup else question.title
-        replies = [phrases.graded(attempt, rubric, title, deeper=deeper is not None and not unasked)]
-        asked = [replace(opened, fate=Fate.ANSWERED)]
-        if deeper is not None and unasked:
-            following = Asked(
-                self.new_id(), turn.learner.id, question.id, Occasion.DAILY, self.now(), followup=deeper.id, attempt=attempt.id
-            )
-            asked.append(following)
-            replies.append(phrases.follow_up(following, deeper))
-        return Outcome(tuple(replies), None, tuple(asked), attempt, Practised(turn.message.at, turn.learner.zone, bool(opened.attempt)))
+        if followup is None:
+            return Judged(attempt, question, attempt, False, interviews.follow_up(question, grade, (), self._said(question, text), most))
+        first = await self.store.attempt(turn.learner.id, opened.attempt)
+        if first is None:
+            return Judged(attempt, followup, attempt, False, None)
+        verdicts = interviews.helped(first.grade, followup, grade)
+        if verdicts is not None:
+            score = max(first.grade.score or 0, arithmetic.score(question, verdicts, first.grade.misconceptions))
+            first = replace(first, grade=replace(first.grade, verdicts=verdicts, score=score))
+        chosen = await self._chosen(question, first, text, most)
+        return Judged(attempt, followup, first, verdicts is not None, chosen)
+
+    async def _chosen(self, question: Question, first: Attempt, latest: str, most: int) -> interviews.Chosen | None:
+        asked = await self.store.follow_ups_asked(first.id)
+        return interviews.follow_up(question, first.grade, asked, self._said(question, f"{first.text}\n{latest}"), most)
+
+    def _said(self, question: Question, text: str) -> frozenset[str]:
+        """The follow-ups whose every point is in `text` already, by the words alone: that is quick, and enough not to ask."""
+        grades = ((one.id, self._plain.judge(one, text)) for one in question.followups)
+        return frozenset(id for id, grade in grades if all(verdict.finding is Finding.COVERED for verdict in grade.verdicts))
 
     async def _deeper(self, turn: Turn) -> Outcome:
         attempt = await (self.store.attempt(turn.learner.id, turn.argument) if turn.argument else self.store.last_attempt(turn.learner.id))
+        latest = attempt.text if attempt else ""
+        if attempt is not None and attempt.followup:
+            asked = await self.store.asked(turn.learner.id, attempt.asked)
+            attempt = await self.store.attempt(turn.learner.id, asked.attempt) if asked else None
         question = self.library.questions.get(attempt.question) if attempt else None
-        if attempt is None or question is None or attempt.followup:
+        if attempt is None or question is None:
             return Outcome((phrases.no_follow_up(),))
         opened = turn.memory.open
         if opened is not None and opened.attempt == attempt.id:
             return Outcome((phrases.follow_up_open(),))
-        following = interviews.follow_up(question, attempt.grade, await self.store.follow_ups_asked(attempt.id))
-        if following is None:
+        chosen = await self._chosen(question, attempt, latest, interviews.IN_A_DRILL)
+        if chosen is None:
             return Outcome((phrases.no_follow_up(),))
-        asked = Asked(self.new_id(), turn.learner.id, question.id, Occasion.FOLLOWUP, turn.now, followup=following.id, attempt=attempt.id)
-        return Outcome((phrases.follow_up(asked, following),), None, (*closing(turn.memory, Fate.REPLACED), asked))
+        id = chosen.followup.id
+        following = Asked(self.new_id(), turn.learner.id, question.id, Occasion.FOLLOWUP, turn.now, followup=id, attempt=attempt.id)
+        return Outcome((phrases.follow_up(following, chosen.followup, chosen),), None, (*closing(turn.memory, Fate.REPLACED), following))
 
 
 _GIVING_UP = re.compile(
@@ -86,5 +139,5 @@ _GIVING_UP = re.compile(
 )
 
 
-def _gives_up(text: str) -> bool:
+def gives_up(text: str) -> bool:
     return _GIVING_UP.fullmatch(text.strip(" .!,")) is not None

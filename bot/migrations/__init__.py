@@ -13,7 +13,7 @@ from sqlmodel import SQLModel
 
 from bot.errors import StoreTooNew
 
-HEAD = "0008"
+HEAD = "0009"
 """The revision that this version of the coach reads and writes."""
 
 

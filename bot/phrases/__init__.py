@@ -9,6 +9,7 @@ from datetime import date, datetime
 from bot.commands import COMMANDS
 from bot.content import Followup, Library, Question, Rubric
 from bot.days import clock, zone_of
+from bot.interviews import Chosen, Reason
 from bot.messages import Choice, Reply, Span, bold, italic, markup, quote, say
 from bot.model import Asked, Attempt, Finding, Grade, Learner, Mistaken, Occasion, Verdict
 
@@ -30,6 +31,7 @@ NOTES = {
     "cut": "Your reply was long: I read its first part only.",
     "instructions": "What you wrote to the grader earns nothing, so I left it out.",
     "keywords": "Terms alone earn nothing: say what you mean by them.",
+    "memorised": "These are the model answer's own words. An interviewer hears that: say it your way, with a case of your own.",
     "offline": "The language model could not be asked; this is my own grade.",
 }
 """What is said of an unusual grade."""
@@ -141,8 +143,22 @@ def question(asked: Asked, one: Question, library: Library) -> Reply:
     ).with_choices([Choice("Hint", f"/hint {asked.id}"), Choice("Skip", f"/skip {asked.id}"), Choice("Show answer", f"/answer {asked.id}")])
 
 
-def follow_up(asked: Asked, one: Followup) -> Reply:
-    return say(bold("Follow-up"), "\n\n", markup(one.prompt)).with_choices(
+LEADS = {
+    Reason.MISCONCEPTION: " Think that through once more. ",
+    Reason.CORE: " One thing is still open. ",
+    Reason.UNSUPPORTED: " ",
+    Reason.STRONG: " One level deeper. ",
+    Reason.POINT: " And beyond that? ",
+}
+
+
+def taken_up(chosen: Chosen | None) -> list[str | Span]:
+    """The learner's own words that a follow-up begins from."""
+    return ["You said ", quote(f"“{shorten(chosen.quote, 120)}”"), ".", LEADS[chosen.reason]] if chosen and chosen.quote else []
+
+
+def follow_up(asked: Asked, one: Followup, chosen: Chosen | None = None) -> Reply:
+    return say(bold("Follow-up"), "\n\n", *taken_up(chosen), markup(one.prompt)).with_choices(
         [Choice("Skip", f"/skip {asked.id}"), Choice("Show answer", f"/answer {asked.id}")]
     )
 
@@ -202,18 +218,21 @@ def _topic_rows(library: Library) -> list[list[Choice]]:
 # ---------------------------------------------------------------------------------------------- grading
 
 
-def graded(attempt: Attempt, rubric: Rubric, title: str, *, deeper: bool) -> Reply:
-    """The grade as a learner reads it: score, a line per point with its evidence, what was wrong, what to add."""
+def graded(attempt: Attempt, rubric: Rubric, title: str, *, deeper: bool, first: Attempt | None = None, raised: bool = False) -> Reply:
+    """The grade as a learner reads it: score, a line per point with its evidence, what was wrong, what to add.
+
+    first: the attempt at the question itself, where this is one at a follow-up; raised: that this one raised it."""
     grade = attempt.grade
     buttons = [Choice("Model answer", f"/answer {attempt.asked}"), NEXT]
     if deeper:
-        buttons.insert(0, Choice("Go deeper", f"/deeper {attempt.id}"))
+        buttons.insert(0, Choice("Go deeper", f"/deeper {first.id if first else attempt.id}"))
     if grade.score is None:
         return say(cannot_tell(grade)).with_choices(buttons)
     wanting = any(verdict.finding is not Finding.COVERED for verdict in grade.verdicts)
     appeal = [[Choice("I did say that", f"/appeal {attempt.id}")]] if wanting else []
     for sizes in SIZES:
-        reply = say(*_grade(attempt, rubric, title, *sizes))
+        helped: Parts = ["\n\n", italic(f"With this, your first reply counts {first.grade.score}/100.")] if first and raised else []
+        reply = say(*_grade(attempt, rubric, title, *sizes), *helped)
         if len(reply.text) <= GRADE_LIMIT:
             break
     return reply.with_choices(buttons, *appeal)
@@ -264,7 +283,8 @@ def _wrong(attempt: Attempt, rubric: Rubric, quoted: int, corrected: int) -> Par
 def _own_words(text: str, place: Verdict | Mistaken, quoted: int) -> Span:
     """The quote as it is shown: with the bracket that closes one in it, where it stands just behind."""
     words = place.quote
-    if place.end is not None and words.count("(") > words.count(")") and text[place.end : place.end + 1] == ")":
+    helped = isinstance(place, Verdict) and place.helped  # then the words are those of another reply
+    if place.end is not None and not helped and words.count("(") > words.count(")") and text[place.end : place.end + 1] == ")":
         words += ")"
     return quote(f"“{shorten(words, quoted)}”")
 
