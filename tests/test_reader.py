@@ -137,6 +137,16 @@ def test_a_new_pack_about_the_same_things_changes_no_grade(grader: ReaderGrader,
             assert grown.judge(one, reply) == grader.judge(one, reply)
 
 
+def test_the_grade_has_the_formula_as_its_quote(grader: ReaderGrader, library: Library) -> None:
+    one = library.questions["precision"]
+    wrong, right = (grader.judge(one, reply) for reply in ("Well, precision = TP/(TP + FN).", "Well, precision = TP/(FP + TP)."))
+
+    verdict = wrong.verdict("definition")
+    assert (verdict.finding, verdict.quote) == (Finding.CONTRADICTED, "precision = TP/(TP + FN)")
+    assert right.verdict("definition").finding is Finding.COVERED
+    assert (wrong.score or 0) <= 10 < (right.score or 0)
+
+
 # ---------------------------------------------------------------------------------------------- the parts
 
 

@@ -7,6 +7,7 @@ a verdict with the segment that speaks most for it. Deterministic, offline, and 
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot.content import Library, Rubric
-from bot.grading import arithmetic, gates
+from bot.grading import arithmetic, formulas, gates
 from bot.grading.encoder import Encoder, WeightsError
-from bot.grading.evidence import FEATURES, Evidence, Gatherer, Numbers
+from bot.grading.evidence import FEATURES, KEPT, Evidence, Gatherer, Numbers
 from bot.grading.reading import LONGEST, Window, segments
 from bot.model import Finding, Grade, Mistaken, Verdict
 
@@ -100,6 +101,7 @@ class ReaderGrader:
     def __init__(self, gatherer: Gatherer, head: Head) -> None:
         self.gatherer = gatherer
         self.head = head
+        self._sheets: OrderedDict[int, tuple[Rubric, formulas.Sheet]] = OrderedDict()
 
     @classmethod
     def load(cls, library: Library, cache: Path | None = None, folder: Path = WEIGHTS) -> ReaderGrader:
@@ -123,9 +125,18 @@ class ReaderGrader:
             verdicts = tuple(Verdict(point.id, Finding.MISSING) for point in rubric.points)
             return Grade(0, verdicts, (), VERSION, " ".join([*notes, *(["keywords"] if windows else [])]))
         evidence = self.gatherer.gather(rubric, windows, len(text.split()))
-        verdicts = self.verdicts(rubric, evidence, windows)
+        verdicts = formulas.applied(self.verdicts(rubric, evidence, windows), formulas.found(self._sheet(rubric), text, windows), text)
         mistaken = self.mistaken(rubric, evidence, windows, verdicts)
         return Grade(arithmetic.score(rubric, verdicts, mistaken), verdicts, mistaken, VERSION, " ".join(notes))
+
+    def _sheet(self, rubric: Rubric) -> formulas.Sheet:
+        """The rubric's formulas, read once."""
+        kept = self._sheets.get(id(rubric))
+        if kept is None or kept[0] is not rubric:
+            kept = self._sheets[id(rubric)] = (rubric, formulas.Sheet.of_rubric(rubric))
+            while len(self._sheets) > KEPT:
+                self._sheets.popitem(last=False)
+        return kept[1]
 
     def verdicts(self, rubric: Rubric, evidence: Evidence, windows: Sequence[Window]) -> tuple[Verdict, ...]:
         """A verdict for each point: contradicted where that is the likeliest, else by the share of it that is expected."""
