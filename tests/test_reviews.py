@@ -96,6 +96,13 @@ def test_a_card_is_what_the_library_makes_of_its_ratings_and_its_fuzz_comes_from
     assert 0 < cards.retrievability(ours, at + timedelta(days=400)) < cards.retrievability(ours, at + timedelta(days=2)) <= 1
 
 
+def test_cards_that_were_begun_together_do_not_come_back_together() -> None:
+    first = cards.reviewed(None, "ann", "precision", 95, 0, MONDAY, Random(0))
+    again = [cards.reviewed(first, "ann", "precision", 95, 0, MONDAY + timedelta(days=20), Random(seed)) for seed in range(40)]
+    assert len({one.due for one in again}) > 5
+    assert len({one.stability for one in again}) == 1
+
+
 def test_attempts_are_folded_into_cards_and_points_are_counted() -> None:
     missing = PRECISION.points[-1].id
     first = attempt(PRECISION, MONDAY, grade(PRECISION, (missing,)))
