@@ -59,9 +59,14 @@ def tracked(library: Library, learner: Learner) -> list[Question]:
 
 
 def core(library: Library, learner: Learner) -> list[Question]:
-    """The questions of the learner's tracks that the syllabus asks for; all of them where it asks for none."""
+    """The core questions of the learner's tracks: those that the syllabus asks for, and those that name a chosen track first, up to
+    one level above the learner's; all of the tracks where there are none."""
     candidates = tracked(library, learner)
-    return [one for one in candidates if one.id in library.syllabus.required] or candidates
+    return [
+        one
+        for one in candidates
+        if one.id in library.syllabus.required or (one.tracks[0] in learner.tracks and one.level <= learner.level + 1)
+    ] or candidates
 
 
 def plan(library: Library, learner: Learner, answered: Collection[str], today: date) -> Plan | None:

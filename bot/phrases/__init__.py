@@ -8,7 +8,7 @@ from datetime import date, datetime
 
 from bot.commands import COMMANDS
 from bot.content import Followup, Library, Question, Rubric
-from bot.days import clock, zone_of
+from bot.days import clock, local_day, zone_of
 from bot.interviews import Chosen, Reason
 from bot.messages import Choice, Reply, Span, bold, italic, markup, quote, say
 from bot.model import Asked, Attempt, Finding, Grade, Learner, Mistaken, Occasion, Verdict
@@ -126,7 +126,11 @@ def settings(learner: Learner, library: Library, now: datetime) -> Reply:
         *([f"\nRest days: {', '.join(day_names(learner.rest))}"] if learner.rest else []),
         f"\nInterviews: {', '.join(names)}",
         f"\nLevel: {learner.level} of 5, {LEVELS[learner.level].lower()}",
-        *([f"\nYour interview: {learner.interview_on.day} {learner.interview_on:%B %Y}"] if learner.interview_on else []),
+        *(
+            [f"\nYour interview: {learner.interview_on.day} {learner.interview_on:%B %Y}"]
+            if learner.interview_on and learner.interview_on >= local_day(now, learner.zone)
+            else []
+        ),
     ]
     return say(bold("Your settings"), *lines).with_choices(
         [Choice("Zone", "/zone"), Choice("Time", "/daily"), Choice("Interviews", "/track"), Choice("Level", "/level")]
