@@ -301,3 +301,22 @@ async def test_a_button_pressed_twice(player: Player) -> None:
     await player.says("/next precision")
     assert "Skipped" in await player.taps("Skip")
     assert "No question is open" in await player.says("/skip")
+
+
+async def test_a_learner_looks_back_plans_ahead_and_leaves(player: Player) -> None:
+    """Everything that is kept is shown, planned with, and in the end forgotten."""
+    await player.says("/daily 09:00 Berlin")
+    assert "You rest on Saturdays and Sundays" in await player.says("/rest sat sun")
+    await player.says("/next precision")
+    await player.says("precision is TP / (TP + FP): of everything we flagged, the share that really is positive")
+    assert "1 reply → 1" in await player.says("/streak why")
+    heard = await player.says("/progress")
+    assert "Model evaluation:" in heard
+    assert "Due today:" in heard
+    assert "[Something weak]" in heard
+    assert "Your first week" in await player.says("/week")
+    assert "Your interview: Friday 15 January" in await player.says("/interview 2027-01-15")
+    assert "All that I keep of you" in await player.says("/export")
+    assert "[Delete everything]" in await player.says("/forget")
+    assert "I know nothing of you any more" in await player.taps("Delete everything")
+    assert "Nothing graded yet" in await player.says("/progress")
