@@ -274,7 +274,7 @@ def test_every_command_is_in_the_table_above() -> None:
 async def test_help_lists_every_listed_command_as_it_is_written_in_the_table(home: World) -> None:
     await home.says("/help")
 
-    assert "/topics - what I can ask about" in home.heard
+    assert "/topics - What I can ask about" in home.heard
     assert all(f"/{command.name}" in home.heard for command in COMMANDS if command.listed)
     assert not any(f"/{command.name} " in home.heard for command in COMMANDS if not command.listed)
 

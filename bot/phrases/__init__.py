@@ -158,7 +158,10 @@ LEADS = {
 
 def taken_up(chosen: Chosen | None) -> list[str | Span]:
     """The learner's own words that a follow-up begins from."""
-    return ["You said ", quote(f"“{shorten(chosen.quote, 120)}”"), ".", LEADS[chosen.reason]] if chosen and chosen.quote else []
+    if chosen is None or not chosen.quote:
+        return []
+    words = shorten(chosen.quote.rstrip(" .;,:"), 120)
+    return ["You said ", quote(f"“{words}”"), ".", LEADS[chosen.reason]]
 
 
 def follow_up(asked: Asked, one: Followup, chosen: Chosen | None = None) -> Reply:
@@ -365,9 +368,7 @@ def resumed(learner: Learner, now: datetime) -> Reply:
 
 def help() -> Reply:
     lines = [
-        f"\n/{command.name}{' ' + command.usage if command.usage else ''} - {command.summary[:1].lower()}{command.summary[1:]}"
-        for command in COMMANDS
-        if command.listed
+        f"\n/{command.name}{' ' + command.usage if command.usage else ''} - {command.summary}" for command in COMMANDS if command.listed
     ]
     return say(bold("How this works"), "\nWhile a question is open, whatever you type is your reply to it.\n", *lines)
 
