@@ -29,6 +29,13 @@ def test_a_good_path_reaches_the_end_and_every_clue_is_reached_by_asking(id: str
     assert list(untrue(ALL[id], PlainGrader())) == []
 
 
+def test_there_are_twelve_and_every_track_and_competency_has_some(library: Library) -> None:
+    assert len(ALL) >= 12
+    for track in library.syllabus.tracks:
+        assert sum(track in one.tracks for one in ALL.values()) >= 3, track
+    assert {id for one in ALL.values() for id in one.competencies} >= set(library.syllabus.competencies) - {"fundamentals"}
+
+
 def test_each_scenario_of_the_syllabus_has_an_incident_beside_its_question(library: Library) -> None:
     scenarios = {one.id for one in library.about("scenarios") if one.id in library.syllabus.required}
     assert scenarios <= {one.question for one in ALL.values()}
@@ -67,6 +74,23 @@ SAID = [
     ("refused-loan", "can we reproduce the score with that model version?", ["reproduce"]),
     ("refused-loan", "are the probabilities calibrated", ["calibration"]),
     ("refused-loan", "is there a gender bias", ["bias"]),
+    ("too-good-churn", "show me the feature importances", ["importance"]),
+    ("too-good-churn", "are there features that are only known after the event", ["timing"]),
+    ("too-good-churn", "is the data imbalanced", ["imbalance"]),
+    ("renumbered-categories", "let me see a couple of concrete offers, e.g. a bicycle", ["examples"]),
+    ("renumbered-categories", "did the catalogue team run a migration", ["upstream"]),
+    ("self-fulfilling-fraud", "who labels the blocked transactions as fraud?", ["labels"]),
+    ("self-fulfilling-fraud", "audit a random handful of blocks by hand", ["sample"]),
+    ("self-fulfilling-fraud", "does it train on its own decisions", ["retraining"]),
+    ("first-day-users", "segment by new vs returning users", ["split"]),
+    ("first-day-users", "what features are there when a user has no clicks", ["inputs"]),
+    ("slow-and-dear", "open a trace and see which step is slow", ["trace"]),
+    ("slow-and-dear", "does the client retry on timeout", ["retries"]),
+    ("late-labels", "how long does it take people to sign after a quote", ["delay"]),
+    ("late-labels", "what's the training window", ["window"]),
+    ("confident-nonsense", "look at the retrieved chunks for one bad answer", ["passages"]),
+    ("confident-nonsense", "what does the system prompt say", ["prompt"]),
+    ("confident-nonsense", "don't look at the prompt, did the vendor swap the model", ["provider"]),
 ]  # fmt: skip
 
 
