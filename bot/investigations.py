@@ -160,7 +160,7 @@ def grade(incident: Incident, course: Investigation) -> Grade:
         elif part >= 30 and text:
             verdicts.append(Verdict(name, Finding.PARTLY, text[:80], 0, min(80, len(text)), part / 100))
         else:
-            verdicts.append(Verdict(name, Finding.MISSING))
+            verdicts.append(Verdict(name, Finding.MISSING, strength=part / 100))
     graders = sorted({one.grade.graded_by for one in course.staged})
     note = "memorised" if any("memorised" in one.grade.note.split() for one in course.staged) else ""
     return Grade(earned.score, tuple(verdicts), (), graders[0] if graders else "incident 1", note)

@@ -255,7 +255,7 @@ async def test_a_command_in_private_is_answered_there(stage: Stage, ann: Person)
 
     assert used.ack == "defer" and not used.ephemeral
     assert "Question · Model evaluation" in shown(question.content)
-    assert question.buttons == ["Hint", "Skip", "Show answer"]
+    assert question.buttons == ["Hint", "Skip", "Show answer", "Sure", "Think so", "Guessing"]
 
 
 async def test_a_command_in_a_server_is_for_ones_own_eyes(stage: Stage, ann: Person, bob: Person, guild: Guild) -> None:
@@ -263,7 +263,7 @@ async def test_a_command_in_a_server_is_for_ones_own_eyes(stage: Stage, ann: Per
     question = await used.answered()
 
     assert used.ack == "defer" and used.ephemeral
-    assert question.buttons == ["Hint", "Skip", "Show answer", "Reply"]
+    assert question.buttons == ["Hint", "Skip", "Show answer", "Sure", "Think so", "Guessing", "Reply"]
     assert stage.server.public_text(guild.general) == stage.server.seen_by(bob) == ""
     assert stage.server.sent(ann) == []
 
@@ -371,7 +371,7 @@ async def test_the_set_up_works_in_a_server_and_the_daily_question_comes_in_priv
     await stage.comes_to(datetime(2026, 11, 24, 8, 0, tzinfo=UTC))
     daily = await ann.next_message()
     assert "Question of the day" in shown(daily.content) and daily.channel is ann.channel
-    assert daily.buttons == ["Hint", "Skip", "Show answer"]
+    assert daily.buttons == ["Hint", "Skip", "Show answer", "Sure", "Think so", "Guessing"]
 
 
 async def test_whoever_tries_a_command_in_a_server_is_not_written_to_in_private(stage: Stage, ann: Person, guild: Guild) -> None:

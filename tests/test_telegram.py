@@ -1139,7 +1139,7 @@ async def test_the_daily_question_arrives_at_its_time_and_is_followed_up_once(st
     await stage.comes_to(due)
     daily = await ann.next_message()
     assert daily.text.startswith("Question of the day")
-    assert daily.buttons == ["Hint", "Skip", "Show answer"]
+    assert daily.buttons == ["Hint", "Skip", "Show answer", "Sure", "Think so", "Guessing"]
     stage.home.clock.move(minutes=5)
     assert "50/100" in (await ask(ann, "nothing that was asked for")).text
     follow_up = await ann.next_message()

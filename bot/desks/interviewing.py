@@ -16,7 +16,7 @@ from bot.desks.reporting import Reporting
 from bot.messages import Reply, italic, say
 from bot.model import Asked, Attempt, Changes, Fate, Held, Interview, Memory, Occasion, Practised, State, Sure
 from bot.outbox import Owed
-from bot.phrases import graded, hint, in_private, no_words
+from bot.phrases import SURE, graded, hint, in_private, no_words
 from bot.phrases import incidents as incident_phrases
 from bot.phrases import interviewing as phrases
 
@@ -310,7 +310,7 @@ class Interviewing(Desk):
     async def _sure(self, turn: Turn) -> Outcome:
         id, _, level = turn.argument.partition(" ")
         asked = await self.store.asked(turn.learner.id, id) if id else None
-        if asked is None or level not in {str(one.value) for one in phrases.SURE}:
+        if asked is None or level not in {str(one.value) for one in SURE}:
             return Outcome((phrases.too_late_for_sure(),))
         one = await self.store.interview(turn.learner.id)
         unseen = asked.fate is Fate.OPEN or (one is not None and one.real and asked.interview == one.id)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bot import days, phrases, progress, reviews, streaks
+from bot import confidence, days, phrases, progress, reviews, streaks
 from bot.desks import Desk, Handler, Outcome, Turn
 from bot.desks.recalling import recollect, stand, with_picture
+from bot.phrases import confidence as confidence_words
 from bot.phrases import progress as progress_words
 from bot.phrases import streaks as words
 
@@ -28,6 +29,7 @@ class Standing(Desk):
             standing, len(turn.memory.past), told.count, progress.weakest_questions(known.cards, self.library),
             reviews.owed_today(self.library, turn.learner, known, turn.now), self.library,
         )  # fmt: skip
+        reply = confidence_words.added(reply, confidence.calibration(await self.store.sure(turn.learner.id)))
         return Outcome((await with_picture(self.studio, reply, standing, self.library),), also=changed)
 
     async def _streak(self, turn: Turn) -> Outcome:

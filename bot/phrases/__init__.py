@@ -11,7 +11,7 @@ from bot.content import Followup, Library, Question, Rubric
 from bot.days import clock, local_day, zone_of
 from bot.interviews import Chosen, Reason
 from bot.messages import Choice, Reply, Span, bold, italic, markup, quote, say
-from bot.model import Asked, Attempt, Finding, Grade, Learner, Mistaken, Occasion, Verdict
+from bot.model import Asked, Attempt, Finding, Grade, Learner, Mistaken, Occasion, Sure, Verdict
 
 SIZES = ((130, 90, 400), (100, 70, 220), (70, 50, 130), (60, 40, 90))
 """Characters of a point, of the learner's words and of a correction, tried in this order until a grade fits a phone."""
@@ -144,7 +144,10 @@ def question(asked: Asked, one: Question, library: Library) -> Reply:
     head = "Question of the day" if asked.occasion is Occasion.DAILY else "Question"
     return say(
         bold(f"{head} · {library.syllabus.sections[one.section]} · level {one.level}"), "\n\n", markup(one.wording(asked.wording))
-    ).with_choices([Choice("Hint", f"/hint {asked.id}"), Choice("Skip", f"/skip {asked.id}"), Choice("Show answer", f"/answer {asked.id}")])
+    ).with_choices(
+        [Choice("Hint", f"/hint {asked.id}"), Choice("Skip", f"/skip {asked.id}"), Choice("Show answer", f"/answer {asked.id}")],
+        sure(asked),
+    )
 
 
 LEADS = {
@@ -162,6 +165,14 @@ def taken_up(chosen: Chosen | None) -> list[str | Span]:
         return []
     words = shorten(chosen.quote.rstrip(" .;,:"), 120)
     return ["You said ", quote(f"“{words}”"), ".", LEADS[chosen.reason]]
+
+
+SURE = {Sure.SURE: "Sure", Sure.THINK_SO: "Think so", Sure.GUESSING: "Guessing"}
+
+
+def sure(asked: Asked) -> list[Choice]:
+    """How sure are you? The buttons under a question."""
+    return [Choice(label, f"/sure {asked.id} {level.value}") for level, label in SURE.items()]
 
 
 def follow_up(asked: Asked, one: Followup, chosen: Chosen | None = None) -> Reply:

@@ -9,7 +9,7 @@ from bot.course import length
 from bot.interviews import Chosen
 from bot.messages import Choice, Reply, bold, italic, markup, quote, say
 from bot.model import Asked, Format, Interview, Sure
-from bot.phrases import NEXT, shorten, taken_up
+from bot.phrases import NEXT, SURE, shorten, sure, taken_up
 
 FORMATS = {Format.SCREENING: "screening", Format.DEEP: "deep interview", Format.DESIGN: "system design interview"}
 
@@ -89,14 +89,6 @@ def choices(interview: Interview, asked: Asked, *, help: bool) -> list[list[Choi
     if help and not interview.real:
         rows[0].insert(0, Choice("Hint", f"/hint {asked.id}"))
     return rows
-
-
-SURE = {Sure.SURE: "Sure", Sure.THINK_SO: "Think so", Sure.GUESSING: "Guessing"}
-
-
-def sure(asked: Asked) -> list[Choice]:
-    """How sure are you? The buttons under a question."""
-    return [Choice(label, f"/sure {asked.id} {level.value}") for level, label in SURE.items()]
 
 
 def sure_noted(level: Sure) -> Reply:

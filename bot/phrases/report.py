@@ -10,8 +10,8 @@ from bot.days import zone_of
 from bot.messages import Choice, Reply, Span, bold, say
 from bot.model import Finding, Sure
 from bot.phrases import NEXT
+from bot.phrases import SURE as SURE_WORDS
 from bot.phrases.interviewing import FORMATS
-from bot.phrases.interviewing import SURE as SURE_WORDS
 from bot.reporting import ENOUGH, RAMBLING, SHORT, Report, Stand
 
 Parts = list[str | Span | Iterable[Span]]
