@@ -88,16 +88,37 @@ def check(options: argparse.Namespace) -> int:
             print(line)
         return 0
     problems += whole(library)
+    incidents, untold = _incidents(options.folder or default_folder(), library)
+    problems += untold
     if not problems or options.all:
         problems += proof.untrue(library, PlainGrader(), proof.BY_WORDS)
         if not options.plain:
             problems += proof.untrue(library, _judge(library)[0], proof.BY_READING, cache=known.cache)
     for problem in problems:
         print(problem)
+    if incidents:
+        print(f"incidents: {incidents}")
     required = library.syllabus.required
     present = sum(id in library.questions for id in required)
     print(f"questions: {len(library.questions)}; of the syllabus: {present} of {len(required)}; problems: {len(problems)}")
     return 1 if problems else 0
+
+
+def _incidents(folder: Path, library: Library) -> tuple[int, list[str]]:
+    """How many incidents there are, and a line for every problem of theirs: shape, what they refer to, and how they play."""
+    from bot.grading.clues import untrue
+    from bot.grading.plain import PlainGrader
+    from bot.incidents import read, references
+
+    found, problems = read(folder)
+    for one in found.values():
+        told = [*references(one, library.syllabus), *untrue(one, PlainGrader())]
+        if one.question and one.question not in library.questions:
+            told.append(("question", f"there is no question {one.question!r}"))
+        if one.id in library.questions:
+            told.append(("id", "a question has it already"))
+        problems += [f"{one.file}: {one.id}: {field}: {what}" for field, what in told]
+    return len(found), problems
 
 
 def new(options: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from shutil import copytree
 import pytest
 from worlds import ANN, MONDAY, World, incidents, world
 
+from adapters.__main__ import main
 from bot import investigations
 from bot.content import Library, default_folder, load, syllabus
 from bot.errors import ContentError
@@ -284,3 +285,24 @@ def test_what_only_playing_it_shows(tmp_path: Path, old: str, new: str, told: st
     assert problems == []
     one: Incident = found["gap-after-launch"]
     assert any(told in f"{field}: {what}" for field, what in untrue(one, PlainGrader()))
+
+
+def test_coach_check_plays_the_incidents_of_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A good one is counted, and one whose path leads nowhere is told in a line that names file, id and field."""
+    packs = Path(copytree(Path(__file__).parent / "packs" / "good", tmp_path / "packs"))
+    (packs / "small" / "incidents").mkdir()
+    file = packs / "small" / "incidents" / "gap-after-launch.toml"
+    text = (default_folder() / GAP.file).read_text("utf-8").replace('question = "train-prod-gap"\n', "")
+    names = syllabus(packs)
+    text = text.replace(
+        'tracks = ["ml", "ai-engineer", "production"]', f'tracks = ["{next(iter(names.tracks))}"]\nsection = "{next(iter(names.sections))}"'
+    )
+    text = text.replace(
+        'competencies = ["problem-solving", "evaluation", "production"]', f'competencies = ["{next(iter(names.competencies))}"]'
+    )
+    file.write_text(text, "utf-8")
+    assert main(["check", "--plain", str(packs)]) == 0
+    assert "incidents: 1" in capsys.readouterr().out
+    file.write_text(text.replace("First I want the score on held-out data, not on the training set.", "I would look into it."), "utf-8")
+    assert main(["check", "--plain", str(packs)]) == 1
+    assert "small/incidents/gap-after-launch.toml: gap-after-launch: path: message 1 finds nothing new" in capsys.readouterr().out
