@@ -91,7 +91,7 @@ def check(options: argparse.Namespace) -> int:
     incidents, untold = _incidents(options.folder or default_folder(), library)
     problems += untold
     if not problems or options.all:
-        problems += proof.untrue(library, PlainGrader(), proof.BY_WORDS)
+        problems += proof.untrue(library, PlainGrader(), proof.BY_WORDS, cache=known.cache)
         if not options.plain:
             problems += proof.untrue(library, _judge(library)[0], proof.BY_READING, cache=known.cache)
     for problem in problems:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ HEAPED = 20
 
 BESIDE = 30
 """The model answer to another question of the same topic has to stay under this score."""
+
+KEPT = 10_000
+"""Proofs that are remembered; the oldest are forgotten first."""
 
 SAID_IN = 3
 """Sentences of a model answer that may make one point together: lines of code count as sentences too."""
@@ -164,7 +168,10 @@ class _Known:
             return
         with suppress(OSError):
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            self._file.write_text(json.dumps(dict(self._kept) | self._fresh), "utf-8")
+            known = [*(dict(self._kept) | self._fresh).items()][-KEPT:]
+            fresh = self._file.with_name(f"{self._file.name}.{os.getpid()}.new")
+            fresh.write_text(json.dumps(dict(known)), "utf-8")
+            fresh.replace(self._file)
 
 
 def _sources() -> str:
