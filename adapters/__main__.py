@@ -71,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         ("schema", _schema, "print the JSON Schema of a topic file"),
         ("appeals", _appeals, "print how often learners appealed about each point"),
         ("flags", _flags, "print what learners flagged, question by question"),
+        ("dead", _dead, "print the messages that were given up, and why"),
     ):
         one = commands.add_parser(name, help=text, description=text[:1].upper() + text[1:] + ".")
         one.set_defaults(run=action)
@@ -81,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
             one.add_argument("--explain", action="store_true", help="say of the first line alone how its score came about")
             one.add_argument("--question", metavar="ID", help="with --explain: standard input is a reply to this question, not JSON")
             one.add_argument("--json", action="store_true", help="with --explain: as JSON")
-        if name in ("appeals", "flags"):
+        if name in ("dead", "appeals", "flags"):
             one.add_argument("--json", action="store_true", help="as JSON")
     from adapters.authoring import add_commands
 
@@ -260,7 +261,6 @@ async def serving(home: House, adapters: Sequence[Adapter], inboxes: Sequence[Ca
 
 async def _serve(known: Settings, *, receiving: bool = True) -> int:
     """Serves every platform that has a token until SIGTERM or SIGINT; one that fails leaves the others running."""
-    from adapters.web import serve_web
     from bot.database import sqlite_file
     from bot.logs import configure
 
@@ -268,26 +268,34 @@ async def _serve(known: Settings, *, receiving: bool = True) -> int:
         raise SettingsError("a worker shares its database with other processes: set COACH_DATABASE to a PostgreSQL URL")
     configure(known.log, json=known.log_json if known.log_json is not None else not sys.stderr.isatty())
     sys.setswitchinterval(SWITCH)
-    async with house(known) as home, AsyncExitStack() as places:
+    async with house(known) as home:
         platforms = list(_platforms(known, home.coach, receiving=receiving))
         where = sqlite_file(known.database) or "the configured database"
         names = " and ".join(platform.platform.capitalize() for platform in platforms)
         how = "The coach serves" if receiving else "This worker sends for"
         print(f"{how} {names}; its data is in {where}. Ctrl-C or SIGTERM stops it.", flush=True)
-        stopping = asyncio.Event()
-        routes = [route for one in platforms for route in one.routes()]
-        async with serving(home, platforms, [one.pick_up for one in platforms]), serve_web(known.port, routes):
-            for platform in platforms if receiving else ():
-                await places.enter_async_context(home.store.place(platform.place, platform.turn))
-            with _signals(stopping):
-                running = [asyncio.create_task(_supervise(platform)) for platform in platforms]
-                stopped = asyncio.create_task(stopping.wait())
-                everything = asyncio.gather(*running)
-                both: set[asyncio.Future[Any]] = {stopped, everything}
-                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-                stopped.cancel()
-                await asyncio.gather(*(platform.stop() for platform in platforms))
-                results = await everything
+        return await serve(home, platforms, receiving=receiving)
+
+
+async def serve(home: House, platforms: Sequence[Telegram | Discord], *, receiving: bool = True) -> int:
+    """Runs these platforms until SIGTERM or SIGINT."""
+    from adapters.web import serve_web
+
+    stopping = asyncio.Event()
+    routes = [route for one in platforms for route in one.routes()]
+    inboxes = [one.pick_up for one in platforms]
+    async with AsyncExitStack() as places, serving(home, platforms, inboxes), serve_web(home.settings.port, routes):
+        for platform in platforms if receiving else ():
+            await places.enter_async_context(home.store.place(platform.place, platform.turn))
+        with _signals(stopping):
+            running = [asyncio.create_task(_supervise(platform)) for platform in platforms]
+            stopped = asyncio.create_task(stopping.wait())
+            everything = asyncio.gather(*running)
+            both: set[asyncio.Future[Any]] = {stopped, everything}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            stopped.cancel()
+            await asyncio.gather(*(platform.stop() for platform in platforms))
+            results = await everything
     return OK if any(results) else FAILED
 
 
@@ -322,7 +330,8 @@ async def _supervise(platform: Telegram | Discord) -> bool:
 
 
 class _signals:
-    """SIGINT and SIGTERM set `stopping`; the second one ends the process at once."""
+    """SIGINT and SIGTERM set `stopping`. A second SIGINT, from somebody at the keyboard, ends the process at once; a second SIGTERM
+    changes nothing: cut off in the middle, a message would come twice after the next start."""
 
     def __init__(self, stopping: asyncio.Event) -> None:
         self._stopping = stopping
@@ -330,10 +339,10 @@ class _signals:
     def __enter__(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop)
+            loop.add_signal_handler(number, self._stop, number)
 
-    def _stop(self) -> None:
-        if self._stopping.is_set():
+    def _stop(self, number: signal.Signals) -> None:
+        if self._stopping.is_set() and number == signal.SIGINT:
             os._exit(FAILED)
         self._stopping.set()
 
@@ -456,6 +465,13 @@ def _appeals(options: argparse.Namespace) -> int:
 
     known = settings()
     return asyncio.run(appeals(known.database, _library(known), as_json=options.json))
+
+
+def _dead(options: argparse.Namespace) -> int:
+    from adapters.owner import dead
+    from bot.config import settings
+
+    return asyncio.run(dead(settings().database, as_json=options.json))
 
 
 def _flags(options: argparse.Namespace) -> int:

@@ -47,6 +47,21 @@ async def appeals(url: str, library: Library, *, as_json: bool) -> int:
     return 0
 
 
+async def dead(url: str, *, as_json: bool) -> int:
+    """Prints the messages that were given up, the latest first, with why; never what they said or to whom."""
+    async with _opened(url) as store:
+        found = await store.dead() if store else ()
+        counts = await store.count() if store else {}
+    if as_json:
+        print(json.dumps([{**asdict(one), "at": one.at.isoformat()} for one in found], ensure_ascii=False, indent=1))
+        return 0
+    waiting = sum(counts.get(f"outbox {state}", 0) for state in ("ready", "retry", "sending"))
+    print(f"Given up: {counts.get('outbox dead', 0)}. Waiting: {waiting}. Sent: {counts.get('outbox sent', 0)}.")
+    for one in found:
+        print(f"  {one.at:%Y-%m-%d %H:%M}  {one.platform:<9} {one.kind:<8} tries {one.tries}  {one.reason}")
+    return 0
+
+
 async def flags(url: str, library: Library, *, as_json: bool) -> int:
     """Prints every flag with its reason, under its question, with the number of appeals about that question."""
     async with _opened(url) as store:

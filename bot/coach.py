@@ -182,14 +182,25 @@ class Coach:
 
     # ------------------------------------------------------------------------------------------ the inbox
 
-    async def take(self, platform: str, updates: Sequence[tuple[str, str]], whose: Mapping[str, str] | None = None) -> list[str]:
+    async def take(
+        self,
+        platform: str,
+        updates: Sequence[tuple[str, str]],
+        whose: Mapping[str, str] | None = None,
+        read: Mapping[str, tuple[str, str]] | None = None,
+    ) -> list[str]:
         """Keeps raw updates, as (key, text) pairs, until the message with that key is handled; returns the keys that are new.
 
         An adapter calls it before it tells its platform that the updates arrived. whose: the person behind each key; one
-        person's updates are handled in order, whichever process does so."""
-        fresh = await self._store.take(platform, updates, self._now(), whose, self._room)
+        person's updates are handled in order, whichever process does so. read: who is in which private chat, and the last message
+        that was read there, for a platform that does not repeat what nobody heard; `chats` gives it back."""
+        fresh = await self._store.take(platform, updates, self._now(), whose, self._room, read)
         self.at_work.update((platform, key) for key in fresh)
         return fresh
+
+    async def chats(self, platform: str, most: int) -> dict[str, tuple[str, str]]:
+        """How far the private chats of a platform were read, as it was said to `take`; those used last come last."""
+        return await self._store.chats(platform, most)
 
     async def waiting(self, platform: str) -> list[tuple[str, str]]:
         """What was taken and is in nobody's hands, oldest first; whoever asked handles it now."""

@@ -208,12 +208,18 @@ class Store(AppealStore, CardStore, LinkStore, InterviewStore, Rounds, Weeks, Wh
     """How long work stays with a process that is not heard of any more."""
 
     async def take(
-        self, platform: str, updates: Sequence[tuple[str, str]], now: datetime, whose: Mapping[str, str] | None = None, room: int = 1 << 30
-    ) -> list[str]:
+        self, platform: str, updates: Sequence[tuple[str, str]], now: datetime, whose: Mapping[str, str] | None = None,
+        room: int = 1 << 30, read: Mapping[str, tuple[str, str]] | None = None,
+    ) -> list[str]:  # fmt: skip
         """Keeps (key, raw) updates of a platform until they are done; returns the keys that were new.
+
+        read: what this says of how far private chats were read, as in `chats`; it is kept in the same transaction.
 
         whose: the person behind each key; one person's updates are handled one after the other, whichever processes do so.
         room: how many of them this process has time for; the others wait for whoever picks them up."""
+
+    async def chats(self, platform: str, most: int) -> dict[str, tuple[str, str]]:
+        """The private chats that are known, those used last at the end: who to (chat, the last message that was read)."""
 
     async def pick_up(self, platform: str, now: datetime, most: int) -> list[tuple[str, str]]:
         """The oldest (key, raw) update of each person that no living process is at work on; this process is, from now on."""

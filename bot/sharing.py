@@ -17,6 +17,9 @@ from bot.ports import Store
 LOOK = 1.0
 """Seconds between two looks at what nobody is at work on; another process that is alive tells at once."""
 
+LOOK_ALONE = 5.0
+"""The same where no other process is: an update whose turn could not be written is begun again."""
+
 RENEWALS = 4
 """Times that a lease is renewed before it would run out."""
 
@@ -50,10 +53,12 @@ class Sharing:
         self._wake.set()
 
     async def run(self) -> None:
-        """Until `stop`; at once back where the database is the process's own."""
+        """Until `stop`. Where the database is the process's own there is only what a fault of it left behind to be looked for."""
         if self._store.shared:
             async with self._store.listen(self.wake, self._courier.wake):
-                await asyncio.gather(self._renew(), self._look())
+                await asyncio.gather(self._renew(), self._look(LOOK))
+        else:
+            await self._look(LOOK_ALONE)
 
     async def stop(self) -> None:
         self._stopping.set()
@@ -69,7 +74,7 @@ class Sharing:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), self._store.lease.total_seconds() / RENEWALS)
 
-    async def _look(self) -> None:
+    async def _look(self, pause: float) -> None:
         while not self._stopping.is_set():
             self._wake.clear()
             try:
@@ -77,4 +82,4 @@ class Sharing:
             except StoreError as error:
                 log.warning("inbox unreadable", reason=str(error))
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), LOOK)
+                await asyncio.wait_for(self._wake.wait(), pause)

@@ -57,7 +57,7 @@ class Echo:
         if "slowly" in reply:
             await self.go.wait()
         if "poison" in reply:
-            raise ValueError(reply)
+            return None  # type: ignore[return-value]  # no grade at all: a grader that breaks its word
         first, *rest = [Verdict(point.id, Finding.MISSING) for point in rubric.points]
         return Grade(50, (Verdict(first.point, Finding.COVERED, reply, 0, len(reply), 1.0), *rest), (), self.name)
 
@@ -995,6 +995,43 @@ async def test_what_was_written_while_the_coach_was_down_is_read_after_the_resta
 
     assert grader.replies == ["words"] and ann.unread() == []
     assert [message.content for message in server.sent(bob)] == [server.sent(bob)[0].content]
+
+
+async def test_what_was_written_meanwhile_is_read_also_where_the_files_of_the_last_process_are_lost(
+    home: World, server: DiscordServer, ann: Person, guild: Guild
+) -> None:
+    """Another machine, or an empty cache: how far each chat was read is in the database. Bob's was opened by the coach."""
+    bob = server.person("Bob", guilds=(guild,))
+    async with at_work(home, server) as stage:
+        await ask(ann, "/help")
+        await use(bob, "/daily", guild.channels[0], time="09:00")
+        await stage.comes_to(datetime(2026, 11, 24, 9, 0, tzinfo=UTC))
+        assert (await bob.next_message()).content
+    for person in (ann, bob):
+        await person.dm("/streak")
+    async with at_work(home, server):
+        for person in (ann, bob):
+            assert "No streak yet" in shown((await person.next_message()).content)
+
+
+async def test_a_message_whose_fate_is_unknown_is_looked_for_in_the_chat_when_its_nonce_is_too_old(
+    home: World, server: DiscordServer, ann: Person
+) -> None:
+    """The process is cut off when Discord has taken the message, and comes back ten minutes later."""
+    async with at_work(home, server) as stage:
+        await ask(ann, "/next precision")
+        cut = server.fault("POST /channels/*/messages", cut=True, when="after", times=None)
+        await ann.dm("/hint")
+        await cut.reached.wait()
+        await stage.retries()
+    cut.cancel()
+    home.clock.move(minutes=10)
+    async with at_work(home, server) as stage:
+        await stage.courier.drained()
+        await ask(ann, "/help")
+
+    assert sum("Hint" in shown(message.content).split("\n")[0] for message in server.sent(ann)) == 1
+    assert (await home.store.count()).get("outbox retry", 0) == 0
 
 
 async def test_more_messages_than_one_page_of_history_are_all_read(home: World, server: DiscordServer, ann: Person, tmp_path: Path) -> None:

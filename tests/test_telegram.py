@@ -65,7 +65,7 @@ class Echo:
         if "slowly" in reply:
             await self.go.wait()
         if "poison" in reply:
-            raise ValueError(reply)
+            return None  # type: ignore[return-value]  # no grade at all: a grader that breaks its word
         first, *rest = [Verdict(point.id, Finding.MISSING) for point in rubric.points]
         if not reply.startswith("nothing"):
             first = Verdict(first.point, Finding.COVERED, reply, 0, len(reply), 1.0)

@@ -173,6 +173,11 @@ class Connection:
             raise SendLater("discord is away")
         return self._client
 
+    @property
+    def me(self) -> int:
+        """Our own id as an author."""
+        return self._client.user.id if self._client is not None and self._client.user is not None else 0
+
     def guild(self, id: int) -> discord.Guild | None:
         """A server as the gateway described it; None where it did not."""
         return self._client.get_guild(id) if self._client is not None else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,18 +27,28 @@ class Inbox:
     def __init__(self, coach: Coach, platform: str) -> None:
         self._coach = coach
         self._platform = platform
-        self._next: list[tuple[str, str, str, asyncio.Future[bool]]] = []
+        self._next: list[tuple[str, str, str, tuple[str, str] | None, asyncio.Future[bool]]] = []
         self._committing: asyncio.Task[None] | None = None
 
-    async def keep(self, key: str, raw: str, person: str = "") -> bool:
+    async def keep(self, key: str, raw: str, person: str = "", read: tuple[str, str] | None = None) -> bool:
         """Returns when this is committed: whether it is new. Raises StoreError where it could not be.
 
-        person: who said it, where it has to be handled after whatever else they said."""
+        person: who said it, where it has to be handled after whatever else they said. read: the private chat in which they did,
+        and the message up to which it is now read."""
         kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._next.append((key, raw, person, kept))
+        self._next.append((key, raw, person, read, kept))
         if self._committing is None or self._committing.done():
             self._committing = asyncio.create_task(self._commit())
         return await kept
+
+    async def opened(self, person: str, chat: str, last: str) -> None:
+        """A private chat is there from now on. What is written in it will be read, also where this process ends now."""
+        await self._coach.take(self._platform, [], read={person: (chat, last)})
+
+    async def chats(self) -> dict[str, tuple[int, int]]:
+        """The private chats that are known."""
+        found = await self._coach.chats(self._platform, MOST_CHATS)
+        return {user: (int(chat), int(last)) for user, (chat, last) in found.items()}
 
     def leave(self, key: str) -> None:
         """It waits, and nobody here is at work on it."""
@@ -52,8 +62,9 @@ class Inbox:
         while self._next:
             group, self._next = self._next, []
             try:
-                updates, whose = [(key, raw) for key, raw, _, _ in group], {key: person for key, _, person, _ in group}
-                fresh = set(await self._coach.take(self._platform, updates, whose))
+                updates, whose = [(key, raw) for key, raw, *_ in group], {key: person for key, _, person, *_ in group}
+                read = {person: read for _, _, person, read, _ in group if read is not None}
+                fresh = set(await self._coach.take(self._platform, updates, whose, read))
             except Exception as error:
                 for *_, kept in group:
                     if not kept.done():
@@ -134,6 +145,13 @@ class Notes:
                 raw = json.loads(file.read_text("utf-8"))
                 self.commands = str(raw.get("commands", ""))
                 self.chats.update((str(user), (int(channel), int(last))) for user, (channel, last) in raw.get("chats", {}).items())
+
+    def learn(self, chats: Mapping[str, tuple[int, int]]) -> None:
+        """What was kept of chats in the database holds, and goes before what this file says."""
+        for user, (channel, last) in chats.items():
+            known, seen = self.chats.get(user, (channel, 0))
+            self.chats[user] = (channel, max(last, seen) if known == channel else last)
+            self.chats.move_to_end(user)
 
     def channel(self, user: str) -> int | None:
         """The private channel with this person, where it is known."""

@@ -89,7 +89,7 @@ class Discord:
         )
         self._inbox = Inbox(coach, PLATFORM)
         self._ways = Ways(now)
-        self._sender = Sender(self._connection, self._ways, self._inbox)
+        self._sender = Sender(self._connection, self._ways, self._inbox, now)
         coach.venues[PLATFORM] = Servers(self._connection, now)
         self._hearing = 0
         self._calm = asyncio.Event()
@@ -171,7 +171,16 @@ class Discord:
             self._sweeping = asyncio.create_task(self._sweep())
 
     async def _sweep(self) -> None:
-        """Reads every chat that we know, the latest first."""
+        """Reads every chat that we know, the latest first; another process may have come to know some meanwhile."""
+        pause = FIRST_PAUSE
+        while not self._connection.stopping.is_set():
+            try:
+                self._sender.notes.learn(await self._inbox.chats())
+                break
+            except StoreError as error:
+                log.warning("chats not known", reason=str(error))
+                pause = await self._connection.rest(pause)
+        self._unread |= set(self._sender.notes.chats)
         while self._unread:
             user = next((user for user in reversed(self._sender.notes.chats) if user in self._unread), None)
             if user is None:
@@ -221,7 +230,8 @@ class Discord:
         pause, unsure = FIRST_PAUSE, False
         while not self._connection.stopping.is_set():
             try:
-                fresh = await self._inbox.keep(key, json.dumps(said), user)
+                read = (str(message.channel.id), key)
+                fresh = await self._inbox.keep(key, json.dumps(said), user, read)
             except StoreError as error:
                 log.warning("message not kept", message=key, reason=str(error))
                 pause, unsure = await self._connection.rest(pause), True

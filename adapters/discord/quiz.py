@@ -37,6 +37,9 @@ LOOKED_UP = timedelta(minutes=10)
 
 MOST_LOOKED_UP = 5000
 
+EARLIER = timedelta(seconds=10)
+"""How much before a first try the channel is read from: Discord's clock and ours may differ a little."""
+
 COLOUR = 0x2F6F8F
 
 
@@ -183,25 +186,55 @@ class Servers:
 # ---------------------------------------------------------------------------------------------- posts
 
 
-async def post(connection: Connection, channel: str, reply: Reply, key: str) -> str:
+async def there_already(connection: Connection, channel: int, since: datetime, nonce: str, body: dict[str, Any]) -> str | None:
+    """The id of the message with this body that an earlier try, not before `since`, left in the channel; None where none did.
+
+    Raises what is in FAULTS."""
+    place = connection.chat(channel)
+    if place is None:
+        raise SendLater("discord is away")
+    async for one in place.history(limit=None, after=since - EARLIER, oldest_first=True):
+        if one.author.id == connection.me and (one.nonce == nonce or _looks(one) == _looks_as(body)):
+            return str(one.id)
+    return None
+
+
+def _looks(one: discord.Message) -> tuple[str, list[str], list[str]]:
+    rows = [child for row in one.components for child in getattr(row, "children", [row])]
+    ids = [str(child.custom_id) for child in rows if getattr(child, "custom_id", None)]
+    return one.content.strip(), [embed.description or "" for embed in one.embeds], ids
+
+
+def _looks_as(body: dict[str, Any]) -> tuple[str, list[str], list[str]]:
+    ids = [str(child["custom_id"]) for row in body["components"] for child in row.get("components", [row]) if child.get("custom_id")]
+    return body["content"].strip(), [embed.get("description") or "" for embed in body.get("embeds", [])], ids
+
+
+async def post(connection: Connection, channel: str, reply: Reply, key: str, tried: datetime | None = None) -> str:
     """Posts a reply in a channel as embeds, and returns the id of the last message. The group it calls is called once.
 
-    The nonce makes a repetition of the same page one message. Raises NotAllowed, SendRefused and SendLater."""
+    tried: since when an earlier try may have left it there, where that is too long ago for the nonce, which makes a repetition of
+    the same page one message. Raises NotAllowed, SendRefused and SendLater."""
     pages = embeds(reply)
     sent: Any = {}
     for number, embed in enumerate(pages):
         calls = reply.calls if number == 0 else ""
         last = number == len(pages) - 1
+        nonce = hashlib.blake2b(f"{key}:{number}".encode(), digest_size=12).hexdigest()
         body = {
             "content": f"<@&{calls}>" if calls else "",
             "embeds": [embed],
             "components": drawing.buttons(reply.choices, reply=False) if last else [],
             "allowed_mentions": {"parse": [], "roles": [calls] if calls else []},
-            "nonce": hashlib.blake2b(f"{key}:{number}".encode(), digest_size=12).hexdigest(),
+            "nonce": nonce,
             "enforce_nonce": True,
         }
         try:
             with faults_as(SendLater):
+                found = await there_already(connection, int(channel), tried, nonce, body) if tried is not None else None
+                if found is not None:
+                    sent = {"id": found}
+                    continue
                 sent = await connection.call("POST", "/channels/{channel_id}/messages", body, channel_id=int(channel))
         except discord.HTTPException as error:
             kind = NotAllowed if error.status == 403 or error.code in GONE else SendRefused

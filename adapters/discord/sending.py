@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import discord
@@ -16,7 +17,7 @@ import discord
 from adapters.discord import drawing
 from adapters.discord.connection import FAULTS, NO_TOKEN, Connection, faults_as
 from adapters.discord.keeping import Inbox, Notes, Way, Ways
-from adapters.discord.quiz import post
+from adapters.discord.quiz import post, there_already
 from bot import Address, File, Reply, Span
 from bot.errors import AddressGone, SendError, SendLater, SendRefused, SendUnclear, StoreError
 
@@ -24,6 +25,12 @@ HIDDEN, NO_PREVIEW = 1 << 6, 1 << 2
 
 GONE = {50007, 50278, 10013, 50033}
 """Codes for: closed to us, nobody in common any more, no such person."""
+
+WINDOW = timedelta(seconds=60)
+"""How long after its first try a message's nonce is relied on. Discord speaks of "the past few minutes"."""
+
+MOST_TRIED = 10_000
+"""Messages of which it is remembered when they were first tried."""
 
 UNKNOWN_CHANNEL = 10003
 HOOK = "/webhooks/{webhook_id}/{webhook_token}"
@@ -38,7 +45,8 @@ CLOSED = (
 class Sender:
     """Carries replies out. `ways` are the interactions that may be answered, `notes` the private chats that are known."""
 
-    def __init__(self, connection: Connection, ways: Ways, inbox: Inbox) -> None:
+    def __init__(self, connection: Connection, ways: Ways, inbox: Inbox, now: Callable[[], datetime]) -> None:
+        self._now = now
         self.notes = Notes(None)
         self.shut: set[str] = set()
         """Whose private messages are closed to us, and who was not told yet."""
@@ -46,6 +54,7 @@ class Sender:
         self._ways = ways
         self._inbox = inbox
         self._half_sent: dict[str, int] = {}
+        self._tried: OrderedDict[str, datetime] = OrderedDict()
         self._sending: set[asyncio.Task[Any] | None] = set()
         self._closed = False
 
@@ -55,10 +64,17 @@ class Sender:
             raise SendLater("this process is stopping")
         task = asyncio.current_task()
         self._sending.add(task)
+        tried = self._tried.setdefault(key, since or self._now())
+        while len(self._tried) > MOST_TRIED:
+            self._tried.popitem(last=False)
+        # Within some minutes the nonce sees to it that a repetition is one message; after that the chat itself is asked.
         try:
             if address.user != address.chat:
-                return await post(self._connection, address.chat, reply, key)
-            return await self._pages(address.user, reply, key)
+                message = await post(self._connection, address.chat, reply, key, tried if self._now() - tried > WINDOW else None)
+            else:
+                message = await self._pages(address.user, reply, key)
+            self._tried.pop(key, None)
+            return message
         finally:
             self._sending.discard(task)
 
@@ -95,7 +111,8 @@ class Sender:
                 if error.code not in NO_TOKEN:
                     raise SendRefused(f"{error.status} {error.code}") from error
                 self._ways.close(way)
-        return await self._by_chat(user, f"{key}:{number}", message(text, drawing.buttons(reply.choices, reply=False)), reply.files)
+        body = message(text, drawing.buttons(reply.choices, reply=False))
+        return await self._by_chat(user, key, number, body, reply.files)
 
     async def _by_token(self, way: Way, which: tuple[str, int], body: dict[str, Any], files: Sequence[File]) -> str | None:
         """Answers the interaction; None where this page belongs into the private chat. Refusals pass as they come."""
@@ -111,12 +128,17 @@ class Sender:
             return None
         return str(sent["id"])
 
-    async def _by_chat(self, user: str, key: str, body: dict[str, Any], files: Sequence[File]) -> str:
+    async def _by_chat(self, user: str, key: str, number: int, body: dict[str, Any], files: Sequence[File]) -> str:
         """Writes to somebody in private. The nonce makes a repetition of the same page one message."""
-        nonce = hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
+        nonce = hashlib.blake2b(f"{key}:{number}".encode(), digest_size=12).hexdigest()
         try:
             with faults_as(SendLater):
                 channel = await self._chat(user)
+                tried = self._tried.get(key)
+                if tried is not None and self._now() - tried > WINDOW:
+                    found = await there_already(self._connection, channel, tried, nonce, body)
+                    if found is not None:
+                        return found
                 once = {**body, "nonce": nonce, "enforce_nonce": True}
                 sent = await self._connection.upload("POST", "/channels/{channel_id}/messages", once, files, channel_id=channel)
         except discord.HTTPException as error:
@@ -138,6 +160,8 @@ class Sender:
         if known is None:
             opened = await self._connection.call("POST", "/users/@me/channels", {"recipient_id": user})
             known = int(opened["id"])
+            with suppress(StoreError):  # where it can't be kept, this process at least knows it
+                await self._inbox.opened(user, str(known), str(discord.utils.time_snowflake(self._now())))
         return known
 
     def _hook(self, way: Way) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from bot.database.connection import uncut
 from bot.database.learners import Learners
-from bot.database.rows import InboxRow, OutboxRow
+from bot.database.rows import ChatRow, InboxRow, OutboxRow
 from bot.messages import Address
 from bot.model import Changes
 from bot.outbox import Lane, Owed, Withdrawn, freeze
@@ -34,8 +34,9 @@ class Turns(Learners):
 
     @uncut
     async def take(
-        self, platform: str, updates: Sequence[tuple[str, str]], now: datetime, whose: Mapping[str, str] | None = None, room: int = 1 << 30
-    ) -> list[str]:
+        self, platform: str, updates: Sequence[tuple[str, str]], now: datetime, whose: Mapping[str, str] | None = None,
+        room: int = 1 << 30, read: Mapping[str, tuple[str, str]] | None = None,
+    ) -> list[str]:  # fmt: skip
         people = {key: (whose or {}).get(key) or f"update {key}" for key, _ in updates}
         async with self.writing() as session:
             elsewhere: set[str] = set()
@@ -59,9 +60,17 @@ class Turns(Learners):
                 row = InboxRow(platform=platform, key=key, raw=raw, taken_at=now, person=people[key])
                 row.worker, row.lease_until = (self.worker, now + self.lease) if ours else ("", None)
                 session.add(row)
+            for user, (chat, last) in (read or {}).items():
+                await session.merge(ChatRow(platform=platform, user=user, chat=chat, last=last, used_at=now))
             if self.shared and len(fresh) > room:
                 await self.tell(session, INBOX)
         return list(fresh)
+
+    @uncut
+    async def chats(self, platform: str, most: int) -> dict[str, tuple[str, str]]:
+        async with self.reading() as session:
+            latest = select(ChatRow).where(ChatRow.platform == platform).order_by(col(ChatRow.used_at).desc()).limit(most)
+            return {row.user: (row.chat, row.last) for row in reversed((await session.exec(latest)).all())}
 
     @uncut
     async def pick_up(self, platform: str, now: datetime, most: int) -> list[tuple[str, str]]:
@@ -81,6 +90,8 @@ class Turns(Learners):
                 found = oldest.with_for_update(skip_locked=True).cte("found")
                 statement = inbox.update().where(inbox.c.seq == found.c.seq).values(mine)
             else:
+                if (await self.core(session, pick(literal_column("1")).where(undone).limit(1))).first() is None:
+                    return []
                 statement = inbox.update().where(undone).values(mine)
             rows = await self.core(session, statement.returning(inbox.c.seq, inbox.c.key, inbox.c.raw))
             return [(key, raw) for _, key, raw in sorted(tuple(row) for row in rows.all())]

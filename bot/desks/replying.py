@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+
+import structlog
 
 from bot import interviews, phrases
 from bot.content import Question, Rubric
@@ -13,11 +16,17 @@ from bot.desks import Desk, Handler, Outcome, Tools, Turn, closing
 from bot.desks.asking import Asking
 from bot.grading import arithmetic
 from bot.grading.plain import PlainGrader
-from bot.model import Asked, Attempt, Fate, Finding, Occasion, Practised
+from bot.model import Asked, Attempt, Fate, Finding, Grade, Occasion, Practised, Verdict
 from bot.ports import grading_for
+
+LONGEST = 120.0
+"""Seconds that a grade may take, the replies before it included."""
 
 GLANCE = timedelta(seconds=2)
 """Nobody reads a grade or a follow-up, and replies to it, faster than this."""
+
+
+log = structlog.get_logger("replying")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +88,7 @@ class Replying(Desk):
         """Grades a reply to a question or to a follow-up of it, and chooses what to ask next about it."""
         followup = interviews.find(question, opened.followup) if opened.followup else None
         whole = followup is None or opened.followup.startswith(interviews.SUPPORT)
-        token = grading_for.set(turn.learner.id)
-        try:
-            grade = await self.grader.grade(question if whole or followup is None else followup, text)
-        finally:
-            grading_for.reset(token)
+        grade = await self._graded(turn, question if whole or followup is None else followup, text)
         if followup is not None and whole:
             grade = interviews.on_its_own(grade, followup)
         if interviews.memorised(text, (followup or question).answer):
@@ -91,6 +96,8 @@ class Replying(Desk):
         attempt = Attempt(
             self.new_id(), turn.learner.id, opened.id, question.id, opened.followup, text, turn.message.at, opened.hints, grade
         )
+        if grade.note == "failed":
+            return Judged(attempt, followup or question, attempt, False, None)
         if followup is None:
             return Judged(attempt, question, attempt, False, interviews.follow_up(question, grade, (), self._said(question, text), most))
         first = await self.store.attempt(turn.learner.id, opened.attempt)
@@ -111,6 +118,18 @@ class Replying(Desk):
         """The follow-ups whose every point is in `text` already, by the words alone: that is quick, and enough not to ask."""
         grades = ((one.id, self._plain.judge(one, text)) for one in question.followups)
         return frozenset(id for id, grade in grades if all(verdict.finding is Finding.COVERED for verdict in grade.verdicts))
+
+    async def _graded(self, turn: Turn, rubric: Rubric, text: str) -> Grade:
+        """The reply's grade. A grader that raises or hangs makes no reply wrong and loses none: it can't be told, and is kept."""
+        token = grading_for.set(turn.learner.id)
+        try:
+            async with asyncio.timeout(LONGEST):
+                return await self.grader.grade(rubric, text)
+        except Exception as error:
+            log.error("reply not graded", learner=turn.learner.id, kind=type(error).__name__)
+            return Grade(None, tuple(Verdict(point.id, Finding.CANNOT_TELL) for point in rubric.points), (), "nobody", "failed")
+        finally:
+            grading_for.reset(token)
 
     async def _deeper(self, turn: Turn) -> Outcome:
         attempt = await (self.store.attempt(turn.learner.id, turn.argument) if turn.argument else self.store.last_attempt(turn.learner.id))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Protocol
+from queue import SimpleQueue
+from typing import Any, Protocol
 
 from bot.content import Library, Rubric
 from bot.model import Grade
+
+LONGEST = 60.0
+"""Seconds that judging one reply may take, the loading of the judge included."""
 
 
 class Judge(Protocol):
@@ -26,13 +29,18 @@ class OffLoop:
     """Runs a judge in a thread of its own, one reply at a time, so that the conversation never waits for it.
 
     The judge is made there too, when it is first needed or when `begin` says so: loading one takes longer than the rest of
-    the start."""
+    the start. The thread keeps no process from ending, and one that hangs is left behind: the next replies have another."""
 
-    def __init__(self, make: Callable[[], Judge]) -> None:
+    def __init__(self, make: Callable[[], Judge], *, longest: float = LONGEST) -> None:
+        """longest: seconds that judging one reply may take before its thread is given up."""
         self._make = make
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="grading")
+        self._longest = longest
         self._making = threading.Lock()
         self._made: Judge | None = None
+        self._work: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._begun: Future[Any] | None = None
+        self._closed = False
 
     @property
     def judge(self) -> Judge:
@@ -47,14 +55,58 @@ class OffLoop:
 
     def begin(self) -> None:
         """Makes the judge now, beside whatever goes on."""
-        with suppress(RuntimeError):  # closed already
-            self._thread.submit(lambda: self.judge)
+        self._submit(lambda: self.judge)
 
     async def grade(self, rubric: Rubric, reply: str) -> Grade:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: self.judge.judge(rubric, reply))
+        """Raises TimeoutError where this reply's judging takes too long."""
+        judging = self._submit(lambda: self.judge.judge(rubric, reply))
+        waiting = asyncio.wrap_future(judging)
+        while not waiting.done():
+            begun = self._begun
+            await asyncio.wait([waiting], timeout=self._longest)
+            if not waiting.done() and begun is judging is self._begun:
+                self._leave_behind()
+                raise TimeoutError("grading took too long")
+        grade: Grade = await waiting
+        return grade
 
     def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._closed = True
+        while not self._work.empty():
+            if (item := self._work.get()) is not None:
+                item[0].cancel()
+        self._work.put(None)
+
+    def _submit(self, work: Callable[[], Any]) -> Future[Any]:
+        done: Future[Any] = Future()
+        if self._closed:
+            done.cancel()
+            return done
+        self._work.put((done, work))
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, args=(self._work,), name="grading", daemon=True)
+            self._thread.start()
+        return done
+
+    def _run(self, queue: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]) -> None:
+        while (item := queue.get()) is not None and queue is self._work:
+            done, work = item
+            if not done.set_running_or_notify_cancel():
+                continue
+            self._begun = done
+            try:
+                done.set_result(work())
+            except BaseException as error:
+                done.set_exception(error)
+
+    def _leave_behind(self) -> None:
+        """Gives what waits to a new thread; the old one ends when whatever it hangs in does."""
+        waiting, self._work, self._thread = self._work, SimpleQueue(), None
+        while not waiting.empty():
+            self._work.put(waiting.get())
+        waiting.put(None)
+        self._thread = threading.Thread(target=self._run, args=(self._work,), name="grading", daemon=True)
+        self._thread.start()
 
 
 def offline(library: Library, cache: Path | None = None) -> tuple[Judge, str]:

@@ -327,6 +327,8 @@ def _advice(grade: Grade, rubric: Rubric) -> Parts:
 def cannot_tell(grade: Grade) -> str:
     if "language" in grade.note.split():
         return "I read English only, so I can't judge this reply. It costs you nothing: your streak is safe. Try it in English?"
+    if grade.note == "failed":
+        return "My grading failed, so there is no score this time. Your reply is kept and your streak is safe; try it again later."
     return "I can't tell how good this reply is, so I give it no score. Your streak is safe."
 
 
