@@ -1006,7 +1006,8 @@ async def test_what_was_written_meanwhile_is_read_also_where_the_files_of_the_la
         await ask(ann, "/help")
         await use(bob, "/daily", guild.channels[0], time="09:00")
         await stage.comes_to(datetime(2026, 11, 24, 9, 0, tzinfo=UTC))
-        assert (await bob.next_message()).content
+        for person in (ann, bob):
+            assert "Question of the day" in shown((await person.next_message()).content)
     for person in (ann, bob):
         await person.dm("/streak")
     async with at_work(home, server):

@@ -186,16 +186,26 @@ class Servers:
 # ---------------------------------------------------------------------------------------------- posts
 
 
-async def there_already(connection: Connection, channel: int, since: datetime, nonce: str, body: dict[str, Any]) -> str | None:
+async def there_already(
+    connection: Connection, channel: int, since: datetime, nonce: str, body: dict[str, Any], alike: int = 0
+) -> str | None:
     """The id of the message with this body that an earlier try, not before `since`, left in the channel; None where none did.
+
+    alike: how many pages that look the same go before it.
 
     Raises what is in FAULTS."""
     place = connection.chat(channel)
     if place is None:
         raise SendLater("discord is away")
     async for one in place.history(limit=None, after=since - EARLIER, oldest_first=True):
-        if one.author.id == connection.me and (one.nonce == nonce or _looks(one) == _looks_as(body)):
+        if one.author.id != connection.me:
+            continue
+        if one.nonce == nonce:
             return str(one.id)
+        if one.nonce is None and _looks(one) == _looks_as(body):
+            if not alike:
+                return str(one.id)
+            alike -= 1
     return None
 
 

@@ -90,7 +90,12 @@ class Sender:
         for number, text in enumerate(cut):
             if number >= self._half_sent.get(key, 0):
                 message = await self._page(
-                    user, key, number, text, reply if number == len(cut) - 1 else replace(reply, choices=(), files=())
+                    user,
+                    key,
+                    number,
+                    text,
+                    reply if number == len(cut) - 1 else replace(reply, choices=(), files=()),
+                    cut[:number].count(text),
                 )
                 self._half_sent[key] = number + 1
         self._half_sent.pop(key, None)
@@ -98,7 +103,7 @@ class Sender:
             await self._tell_closed(user)
         return message
 
-    async def _page(self, user: str, key: str, number: int, text: str, reply: Reply) -> str:
+    async def _page(self, user: str, key: str, number: int, text: str, reply: Reply, alike: int) -> str:
         way = self._ways.to(key)
         if way is not None:
             try:
@@ -112,7 +117,7 @@ class Sender:
                     raise SendRefused(f"{error.status} {error.code}") from error
                 self._ways.close(way)
         body = message(text, drawing.buttons(reply.choices, reply=False))
-        return await self._by_chat(user, key, number, body, reply.files)
+        return await self._by_chat(user, key, number, body, reply.files, alike)
 
     async def _by_token(self, way: Way, which: tuple[str, int], body: dict[str, Any], files: Sequence[File]) -> str | None:
         """Answers the interaction; None where this page belongs into the private chat. Refusals pass as they come."""
@@ -128,7 +133,7 @@ class Sender:
             return None
         return str(sent["id"])
 
-    async def _by_chat(self, user: str, key: str, number: int, body: dict[str, Any], files: Sequence[File]) -> str:
+    async def _by_chat(self, user: str, key: str, number: int, body: dict[str, Any], files: Sequence[File], alike: int) -> str:
         """Writes to somebody in private. The nonce makes a repetition of the same page one message."""
         nonce = hashlib.blake2b(f"{key}:{number}".encode(), digest_size=12).hexdigest()
         try:
@@ -136,7 +141,7 @@ class Sender:
                 channel = await self._chat(user)
                 tried = self._tried.get(key)
                 if tried is not None and self._now() - tried > WINDOW:
-                    found = await there_already(self._connection, channel, tried, nonce, body)
+                    found = await there_already(self._connection, channel, tried, nonce, body, alike)
                     if found is not None:
                         return found
                 once = {**body, "nonce": nonce, "enforce_nonce": True}
