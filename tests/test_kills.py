@@ -168,14 +168,16 @@ async def test_told_to_end_in_the_middle_of_a_grade_and_of_a_fan_out(books: Book
 
 
 async def test_put_to_sleep_in_the_middle_and_woken_later(books: Books, ready: Mortals) -> None:
-    """A machine that is suspended: what it was sending arrives once, and what became due meanwhile comes when it wakes."""
+    """A machine that is suspended: what it was sending arrives once, and what was said meanwhile is answered when it wakes."""
     await books.work(6)
     life = await books.life(ready)
     await books.server.wait_for(lambda: len(books.server.sent()) > 2, 60)
     os.kill(life, signal.SIGSTOP)
     await _stands(life)
-    await books.work(3)
+    for person in books.replied[:3]:
+        await person.says("/streak")
     os.kill(life, signal.SIGCONT)
+    await books.server.wait_for(lambda: sum("1 day" in one.text for one in books.server.sent()) == 3, 60)
     assert await books.until_done_or_dead(ready, life) == 0
 
     await books.check(doubled=0)

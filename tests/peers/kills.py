@@ -44,8 +44,7 @@ class Books:
         store = await Database.open(self.url)
         try:
             for _ in range(pairs):
-                number = len(self.replied)
-                replies, waits = (self.server.person(f"{name}{number}", started=True) for name in "RD")
+                replies, waits = (self.server.person(name, started=True) for name in "RD")
                 for person, minute in ((replies, None), (waits, 12 * 60 + now.minute)):
                     home = Address("telegram", str(person.id), str(person.id))
                     learner = Learner(f"l{person.id}", now, home, zone, minute, next_due_at=now if minute is not None else None)

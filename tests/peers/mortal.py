@@ -14,7 +14,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Coroutine, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -153,12 +153,17 @@ def mortals(folder: Path) -> Iterator[Mortals]:
     command = [sys.executable, "-m", "peers.mortal", str(folder / "cache")]
     with log.open("wb") as written:
         pipe = subprocess.PIPE
-        process = subprocess.Popen(command, cwd=ROOT / "tests", env=kept | own, stdin=pipe, stdout=pipe, stderr=written, text=True)
+        process = subprocess.Popen(
+            command, cwd=ROOT / "tests", env=kept | own, stdin=pipe, stdout=pipe, stderr=written, text=True,
+            start_new_session=True,
+        )  # fmt: skip
         ready = Mortals(process, log)
         try:
             assert ready.line() == "ready"
             yield ready
         finally:
+            with suppress(ProcessLookupError):  # a life that a failing test left behind as well
+                os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
 
 
