@@ -244,7 +244,8 @@ def _about_question(entry: Entry, question: Question, attempt: Attempt) -> Entry
 
 def _about_incident(entry: Entry, incident: Incident, attempt: Attempt) -> Entry:
     said = tuple(Said(verdict.finding, f"{verdict.point} {round(100 * verdict.strength)}") for verdict in attempt.grade.verdicts)
-    return replace(entry, said=said, adds=(incident.resolution,), part=True)
+    begun = _short(attempt.text.split("\n", 1)[0])
+    return replace(entry, said=(replace(said[0], quote=begun), *said[1:]) if said else (), adds=(incident.resolution,), part=True)
 
 
 # ---------------------------------------------------------------------------------------------- the common mistakes

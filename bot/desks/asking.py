@@ -20,6 +20,9 @@ from bot.phrases import reviews as words
 from bot.plans import Plan
 from bot.reviews import Known, Pick
 
+UNDISTURBED = timedelta(hours=1)
+"""For so long after what was last asked in an interview no daily question comes."""
+
 AGAIN = timedelta(seconds=3)
 """Within this time a second /next is the same tap once more."""
 
@@ -198,7 +201,7 @@ class Asking(Desk):
         if learner is None or not self._wanted(learner, date.fromisoformat(owed.about)):
             return None, Changes()
         late = owed.due_at is not None and now - owed.due_at > timing.LATEST
-        if late or owed.about != days.local_day(now, learner.zone).isoformat():
+        if late or _at_work(memory, now) or owed.about != days.local_day(now, learner.zone).isoformat():
             return None, Changes(also=(Mark(learner.id, now, learner.zone, MarkKind.EXCUSED, owed.about),))
         unanswered = timing.unanswered(memory, learner.zone)
         if unanswered >= timing.FEWER:
@@ -227,6 +230,12 @@ class Asking(Desk):
         if learner.paused_until is not None and day < learner.paused_until:
             return False
         return day.weekday() not in learner.rest
+
+
+def _at_work(memory: Memory, now: datetime) -> bool:
+    """Whether the learner is in the middle of an interview or an incident, which no daily question interrupts."""
+    opened = memory.open
+    return opened is not None and opened.occasion in (Occasion.INTERVIEW, Occasion.INCIDENT) and now - opened.at < UNDISTURBED
 
 
 def _led(lead: tuple[Span, ...], reply: Reply) -> Reply:

@@ -17,6 +17,7 @@ from bot.desks.asking import Asking
 from bot.grading import arithmetic
 from bot.grading.plain import PlainGrader
 from bot.model import Asked, Attempt, Fate, Finding, Grade, Occasion, Practised, Verdict
+from bot.phrases.interviewing import waits
 from bot.ports import grading_for
 
 LONGEST = 120.0
@@ -60,6 +61,8 @@ class Replying(Desk):
             last = turn.memory.past[-1] if turn.memory.past else None
             if last is not None and turn.message.at < last.at + GLANCE:
                 return Outcome((phrases.two_messages("" if last.followup else last.question),))
+            if opened is None and await self.store.interview(turn.learner.id) is not None:
+                return Outcome((waits(),))
             return Outcome((phrases.nothing_open(),))
         question = self.library.questions[opened.question]
         if opened.followup and opened.occasion is Occasion.DAILY and turn.message.at < opened.at + GLANCE:

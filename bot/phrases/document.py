@@ -67,6 +67,8 @@ def _entry(entry: Entry) -> Iterator[Paragraph]:
         for part in entry.said:
             name, _, earned = part.point.partition(" ")
             yield "text", f"{PARTS.get(name, name)}: {FINDINGS[part.finding] if part.finding == 'cannot tell' else earned}"
+        if entry.said and entry.said[0].quote:
+            yield "quote", f"You began with “{entry.said[0].quote}”."
         for text in entry.adds:
             yield "strong", "What it was"
             yield "text", text
