@@ -14,11 +14,11 @@ from adapters.__main__ import main
 from bot import investigations
 from bot.content import Library, default_folder, load, syllabus
 from bot.errors import ContentError
-from bot.grading.clues import IDLE, asked_for, untrue
+from bot.grading.clues import IDLE, asked_for, grounded, untrue
 from bot.grading.plain import PlainGrader
 from bot.incidents import STAGES, Incident, read
 from bot.incidents import load as load_incidents
-from bot.model import Fate, Grade, Investigation, Staged
+from bot.model import Fate, Finding, Grade, Investigation, Staged, Verdict
 
 ALL = incidents(load(default_folder()))
 GAP = ALL["gap-after-launch"]
@@ -233,6 +233,17 @@ async def test_incidents_are_listed_and_a_wrong_name_is_told(home: World) -> Non
     opened = await home.store.recall(ANN)
     assert opened.open is None and opened.learner is not None
     assert Fate.CANCELLED
+
+
+def test_general_talk_is_no_evidence_whatever_a_grader_says() -> None:
+    """A point is only covered by words that have something in common with it."""
+    talk, said = "It depends on many things, I would talk to people.", "live weights come in grams, training had kilograms"
+    points = GAP.conclusion.points
+    for words, expected in ((talk, Finding.MISSING), (said, Finding.COVERED)):
+        verdicts = tuple(Verdict(point.id, Finding.COVERED, words, 0, len(words), 1.0) for point in points)
+        kept = grounded(GAP.conclusion, Grade(100, verdicts, (), "table 1"))
+        assert kept.verdicts[0].finding is expected
+        assert (kept.score == 0) == (words == talk)
 
 
 # ---------------------------------------------------------------------------------------------- broken ones

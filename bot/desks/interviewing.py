@@ -140,6 +140,8 @@ class Interviewing(Desk):
         one = await self.store.interview(turn.learner.id)
         if asked is None or one is None or asked.interview != one.id:
             return await self._replying.reply(turn, text)
+        if not turn.message.private:
+            return Outcome((in_private("mock"),))
         if not re.search(r"\w", text):
             return Outcome((no_words(),))
         if asked.question in self.incidents:

@@ -151,7 +151,7 @@ class Investigating(Desk):
         rubric = one.stage(name)
         token = grading_for.set(turn.learner.id)
         try:
-            grade = await self.grader.grade(rubric, text)
+            grade = clues.grounded(rubric, await self.grader.grade(rubric, text))
         finally:
             grading_for.reset(token)
         if interviews.memorised(text, rubric.answer):

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from functools import lru_cache
 
 from rapidfuzz.distance import OSA
 
+from bot.content import Rubric
+from bot.grading import arithmetic
 from bot.grading.plain import PlainGrader
-from bot.grading.reading import STOP, sentences, stem
+from bot.grading.reading import STOP, sentences, stem, stems
 from bot.incidents import STAGES, Incident
-from bot.model import Finding
+from bot.model import Finding, Grade, Verdict
 
 NEAR = 14
 """Words within which all that a trigger wants must be said."""
@@ -204,3 +207,25 @@ def _reachable(incident: Incident) -> set[str]:
     while fresh := {clue.id for clue in incident.clues if clue.id not in reached and set(clue.needs) <= reached}:
         reached |= fresh
     return reached
+
+
+# ---------------------------------------------------------------------------------------------- the last questions
+
+IN_COMMON = 2
+"""Words of content that a quote shares with a point, at least, to be evidence for it."""
+
+
+def grounded(rubric: Rubric, grade: Grade) -> Grade:
+    """A grade without the verdicts whose quote has hardly a word in common with the point.
+
+    The encoder was fitted on questions of the packs; against the short rubrics at an incident's end it takes general talk for
+    nearly everything."""
+    if grade.score is None:
+        return grade
+    kept = []
+    for point, verdict in zip(rubric.points, grade.verdicts, strict=True):
+        wanted = {word for text in (point.statement, *point.phrasings) for word in stems(text)}
+        said = len(wanted & set(stems(verdict.quote)))
+        earned = verdict.finding in (Finding.COVERED, Finding.PARTLY)
+        kept.append(Verdict(point.id, Finding.MISSING, sure=verdict.sure) if earned and said < IN_COMMON else verdict)
+    return replace(grade, verdicts=tuple(kept), score=arithmetic.score(rubric, kept, grade.misconceptions))
