@@ -21,6 +21,8 @@ bench: .venv/.dev postgres
 	$(BIN)/python tests/bench/memory.py
 	$(BIN)/python tests/bench/discord_ack.py
 	$(BIN)/python tests/bench/postgres.py
+	$(BIN)/python tests/bench/deliveries.py
+	COACH_KILLS=1000 COACH_MOMENTS=1000 COACH_STEPS=100 COACH_EXAMPLES=1000 $(BIN)/pytest -q -n0 tests/test_kills.py tests/test_machine.py
 
 # How well the grader agrees with markers; about two minutes, and some more where COACH_PUBLIC_SETS names a folder of public sets.
 bench-grading: .venv/.dev

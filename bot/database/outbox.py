@@ -17,6 +17,7 @@ from sqlmodel import col, delete, or_, select, update
 from bot import days, timing
 from bot.database import postgres
 from bot.database.connection import translating, uncut
+from bot.database.learners import learners
 from bot.database.rows import AttemptRow, InboxRow, LearnerRow, MarkRow, OutboxRow, WorkerRow, learner_of, owed_of
 from bot.database.turns import INBOX, OUTBOX, Turns
 from bot.errors import StoreError, StoreRefused
@@ -64,6 +65,9 @@ FIRST_OF_CHAT = ~(
 )
 """Nothing is being sent to the chat and nothing waits for it that goes first: replies before all else and in their order, then what
 may go soonest. What is due in some hours holds up nothing."""
+
+MOVE = learners.update().where(learners.c.id == bindparam("the_id")).values(next_due_at=bindparam("following"))
+"""Moves learners on to their next question."""
 
 SETTLE = (
     outbox.update()
@@ -115,7 +119,7 @@ class Outbox(Turns):
             crowded = len(rows) >= timing.CROWD
             for id, platform, user, chat, zone, minute, due_at in rows:
                 slot = timing.slot(due_at, minute, zone, now) if minute is not None else None
-                moved.append({"id": id, "next_due_at": slot.following if slot else None})
+                moved.append({"the_id": id, "following": slot.following if slot else None})
                 excused += [
                     {"learner": id, "at": now, "zone": zone, "kind": MarkKind.EXCUSED.value, "about": day.isoformat()}
                     for day in (slot.excused if slot else ())
@@ -135,13 +139,13 @@ class Outbox(Turns):
                 await self.tell(session, OUTBOX)
             if excused:
                 await connection.execute(self.insert_new(marks, "learner", "at", "kind", "about"), excused)
-            await session.exec(update(LearnerRow), params=moved)
+            await connection.execute(MOVE, moved)
         return len(rows)
 
     @uncut
     async def reschedule(self, now: datetime) -> int:
         async with self.writing() as session:
-            far = (col(LearnerRow.next_due_at) > now + FAR, col(LearnerRow.minute).is_not(None), col(LearnerRow.reachable).is_(True))
+            far = (col(LearnerRow.next_due_at) > now + FAR, col(LearnerRow.minute).is_not(None), col(LearnerRow.paused_until).is_(None))
             rows = (await session.exec(select(LearnerRow).where(*far))).all()
             moved = 0
             for row in rows:
