@@ -123,7 +123,7 @@ class Coach:
         self._replying = Replying(tools, asking)
         self._quizzing = Quizzing(tools, asking)
         self._hosting = Hosting(tools)
-        investigating, reporting = Investigating(tools), Reporting(tools)
+        investigating, reporting = Investigating(tools, self._replying), Reporting(tools)
         self._interviewing = Interviewing(tools, self._replying, investigating, reporting)
         self._desks: tuple[Desk, ...] = (
             self._settings, asking, self._replying, Standing(tools), Resting(tools), Appealing(tools, self._replying),

@@ -14,6 +14,12 @@ from bot.model import Finding, Grade, Verdict
 STRONG = 80
 """From this score (0..100) on a reply earns the question that goes deeper."""
 
+FAIR = 50
+"""Below this score a reply that leaves nothing else to ask about is left alone: one level deeper would only lose the learner."""
+
+SOMETHING = 20
+"""Below this score no words of a reply are taken up, unless they are wrong: what earned nothing is no place to begin from."""
+
 IN_A_DRILL, IN_A_MOCK = 2, 3
 """Follow-ups to one question, at most."""
 
@@ -90,7 +96,8 @@ def follow_up(
         absent = verdict.finding in (Finding.MISSING, Finding.CONTRADICTED, Finding.PARTLY)
         if absent and (found := left.get(f"missing:{verdict.point}")):
             return Chosen(found, Reason.POINT, _taken_up(question, grade, verdict.point))
-    return Chosen(deeper, Reason.STRONG, _taken_up(question, grade)) if deeper is not None and grade.score else None
+    fair = deeper is not None and grade.score is not None and grade.score >= FAIR
+    return Chosen(deeper, Reason.STRONG, _taken_up(question, grade)) if deeper is not None and fair else None
 
 
 def _taken_up(question: Question, grade: Grade, point: str = "") -> str:
@@ -98,6 +105,8 @@ def _taken_up(question: Question, grade: Grade, point: str = "") -> str:
     verdict = grade.verdict(point)
     if verdict is not None and verdict.quote:
         return verdict.quote
+    if (grade.score or 0) < SOMETHING:
+        return ""
     weights = {one.id: one.weight for one in question.points}
     made = [one for one in grade.verdicts if one.finding in (Finding.COVERED, Finding.PARTLY)]
     return max(made, key=lambda one: (one.strength, weights.get(one.point, 0.0))).quote if made else ""

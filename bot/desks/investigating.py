@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 from bot import interviews, investigations
 from bot.desks import Desk, Handler, Outcome, Tools, Turn, closing
+from bot.desks.replying import Replying
 from bot.grading import clues
 from bot.incidents import STAGES, Incident
 from bot.messages import Reply
 from bot.model import Asked, Attempt, Fate, Investigation, Occasion, Practised
 from bot.phrases import in_private, no_words
 from bot.phrases import incidents as phrases
-from bot.ports import grading_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,9 @@ class Stepped:
 class Investigating(Desk):
     """Everything about an incident by itself; in a mock interview its desk calls `begin` and `step`."""
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Tools, replying: Replying) -> None:
         super().__init__(tools)
+        self._replying = replying
         self.incidents = tools.incidents
 
     @property
@@ -149,11 +150,7 @@ class Investigating(Desk):
     async def _staged(self, turn: Turn, asked: Asked, one: Incident, course: Investigation, text: str, *, quiet: bool) -> Stepped:
         name = investigations.stage(course)
         rubric = one.stage(name)
-        token = grading_for.set(turn.learner.id)
-        try:
-            grade = clues.grounded(rubric, await self.grader.grade(rubric, text))
-        finally:
-            grading_for.reset(token)
+        grade = clues.grounded(rubric, await self._replying.graded(turn, rubric, text))
         if interviews.memorised(text, rubric.answer):
             grade = replace(grade, note=f"{grade.note} memorised".strip())
         course = investigations.staged(course, text, grade)

@@ -91,7 +91,7 @@ class Replying(Desk):
         """Grades a reply to a question or to a follow-up of it, and chooses what to ask next about it."""
         followup = interviews.find(question, opened.followup) if opened.followup else None
         whole = followup is None or opened.followup.startswith(interviews.SUPPORT)
-        grade = await self._graded(turn, question if whole or followup is None else followup, text)
+        grade = await self.graded(turn, question if whole or followup is None else followup, text)
         if followup is not None and whole:
             grade = interviews.on_its_own(grade, followup)
         if interviews.memorised(text, (followup or question).answer):
@@ -122,7 +122,7 @@ class Replying(Desk):
         grades = ((one.id, self._plain.judge(one, text)) for one in question.followups)
         return frozenset(id for id, grade in grades if all(verdict.finding is Finding.COVERED for verdict in grade.verdicts))
 
-    async def _graded(self, turn: Turn, rubric: Rubric, text: str) -> Grade:
+    async def graded(self, turn: Turn, rubric: Rubric, text: str) -> Grade:
         """The reply's grade. A grader that raises or hangs makes no reply wrong and loses none: it can't be told, and is kept."""
         token = grading_for.set(turn.learner.id)
         try:
