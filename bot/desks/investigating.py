@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -128,13 +129,14 @@ class Investigating(Desk):
         if not re.search(r"\w", text):
             return Stepped((no_words(),), course)
         if stage == "looking" and not (investigations.CONCLUDED.search(text) and course.found):
-            return self._looked(asked, one, course, text)
+            return await self._looked(asked, one, course, text)
         if stage == "looking":
             course = replace(course, concluding=True)
         return await self._staged(turn, asked, one, course, text, quiet=quiet)
 
-    def _looked(self, asked: Asked, one: Incident, course: Investigation, text: str) -> Stepped:
-        after, looked = investigations.look(one, replace(course, looks=(*course.looks, text)), clues.asked_for(one, text))
+    async def _looked(self, asked: Asked, one: Incident, course: Investigation, text: str) -> Stepped:
+        wanted = await asyncio.to_thread(clues.asked_for, one, text)  # a long message takes a third of a second
+        after, looked = investigations.look(one, replace(course, looks=(*course.looks, text)), wanted)
         return Stepped((phrases.found(asked, after, looked),), after)
 
     def _concluding(self, asked: Asked, one: Incident, course: Investigation) -> Stepped:
