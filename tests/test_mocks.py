@@ -117,7 +117,7 @@ def spearman(one: Sequence[float], other: Sequence[float]) -> float:
     return up / (sum((x - mean) ** 2 for x in a) * sum((y - mean) ** 2 for y in b)) ** 0.5
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_two_hundred_interviews_find_the_strengths_of_a_learner(seed: int) -> None:
     """The sections rank as they really are, no question comes twice in one interview, and what was asked last is avoided."""
     rng = Random(seed)
@@ -142,7 +142,7 @@ def test_the_difficulty_converges_to_where_the_learner_is(truth: float) -> None:
     rng = Random(7)
     for level in (1, 3, 5):
         ends = []
-        for _ in range(25):
+        for _ in range(12):
             found = simulated(dict.fromkeys(LIBRARY.sections(), truth), level, rng, 60, frozenset())
             ends.append(difficulty(level, [one.attempt.grade.score for one in found if one.attempt], Format.SCREENING))
         assert abs(fmean(ends) - truth) < 0.5
