@@ -175,7 +175,7 @@ class Pacing:
         then the ban is for all."""
         if seconds is None:
             seconds = min(UNTOLD_BAN * 2**self._untold, 60.0)
-            self._untold += 1
+            self._untold += not any(end > now for end in self._banned.values())  # those that met the same ban count once
         seconds = min(max(seconds, 0.0), LONGEST_BAN)
         chat = owed.address.chat
         self._banned = {other: end for other, end in self._banned.items() if end > now}
