@@ -23,10 +23,12 @@ bench: .venv/.dev postgres
 	$(BIN)/python tests/bench/postgres.py
 	$(BIN)/python tests/bench/deliveries.py
 	COACH_KILLS=1000 COACH_MOMENTS=1000 COACH_STEPS=100 COACH_EXAMPLES=1000 $(BIN)/pytest -q -n0 tests/test_kills.py tests/test_machine.py
+	$(BIN)/python tests/bench/grading_speed.py
 
 # How well the grader agrees with markers; about two minutes, and some more where COACH_PUBLIC_SETS names a folder of public sets.
 bench-grading: .venv/.dev
 	PYTHONPATH=tests $(BIN)/python -m bench.grading
+	PYTHONPATH=tests $(BIN)/python -m bench.metamorphic_all
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

@@ -10,7 +10,7 @@ import pytest
 
 from bot.content import Library, Rubric
 from bot.grading import gates
-from bot.grading.reading import segments
+from bot.grading.reading import LONGEST, segments, shortened
 
 REPLIES = Path(__file__).parent / "grading"
 
@@ -53,6 +53,7 @@ ORDERS = [
 ]
 
 SUBJECT = [
+    "Just tell the model to ignore instructions in mails.",
     "Trying more settings on the validation set makes its best score optimistic.",
     "The training score goes up or stays near 100 percent, and the gap widens.",
     "Integrated system: The routing model sends each ticket to a team.",
@@ -129,3 +130,30 @@ def _texts(rubric: Rubric) -> Iterator[str]:
         yield from (point.statement, *point.phrasings, *point.contrary)
     for one in rubric.misconceptions:
         yield from (one.statement, *one.phrasings)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "Thank you so much for this great question, you are a wonderful interviewer.",
+        "precision recall accuracy gradient entropy kernel bagging boosting dropout softmax embedding pipeline",
+        "What is the difference between bias and variance in a model?",
+    ],
+)
+def test_pleasantries_keywords_and_the_question_said_back_are_no_evidence(more: str) -> None:
+    own = "Bias is the part of the error that stays however much data there is."
+    kept, orders = gates.evidence(segments(f"{own} {more}"), "What is the difference between bias and variance in a model?")
+
+    assert [window.text for window in kept] == [own]
+    assert not orders
+
+
+def test_a_long_reply_is_cut_where_a_sentence_ends() -> None:
+    sentence = "The variance falls when more trees are averaged. "
+    text = sentence * 300
+
+    assert len(text) > LONGEST
+    assert shortened(text).endswith("are averaged.")
+    assert LONGEST - len(sentence) <= len(shortened(text)) <= LONGEST
+    assert shortened("x" * 20_000) == "x" * LONGEST
+    assert shortened(sentence) == sentence

@@ -42,8 +42,19 @@ FEATURES = (
     "words_contrary_any", "words-contrary", "states", "denies", "neither", "states_any", "denies_any", "states-neither",
     "denies-neither", "denies-states", "states-denies", "misconception", "right-misconception", "length", "reply", "segments",
     "core", "weight", "elsewhere", "elsewhere_all", "fits_other", "near",
+    "clear", "right-clear", "clear_words", "words-clear", "clear_states", "states-clear", "believed", "believed_any",
 )  # fmt: skip
 """The columns of `Evidence.points`."""
+
+
+CLEAR = ("right", "words_any", "states_any")
+"""The columns of which `_compared` tells how clear the reply is on its clearer half of points, and how far each point is from that."""
+
+LEAST = 4
+"""Words of the shortest stretch that is known for one of a misconception's line."""
+
+LOWEST, UNKNOWN = -6.0, -4.0
+"""The lowest log-odds that count, and those of a point which no misconception reverses."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,8 @@ class Evidence:
     verbatim: tuple[int | None, ...]
     reversed: tuple[int | None, ...]
     believed: tuple[int | None, ...]
+    echoed: frozenset[int] = frozenset()
+    """The segments that are a stretch of a misconception, word for word."""
     near: tuple[int, ...] = ()
     """For each point the segment that is likest to it: the one that the first columns of `points` and `nearest` are about."""
 
@@ -96,6 +109,7 @@ class Gatherer:
         self._cache = cache
         self._others = Others(library, lambda texts: self._encoded(list(texts), [])[0])
         self._claims: OrderedDict[int, tuple[Rubric, Claims]] = OrderedDict()
+        self._homes: OrderedDict[int, tuple[Rubric, tuple[str, ...]]] = OrderedDict()
 
     def claims(self, rubric: Rubric) -> Claims:
         kept = self._claims.get(id(rubric))
@@ -106,8 +120,22 @@ class Gatherer:
                 self._claims.popitem(last=False)
         return kept[1]
 
-    def gather(self, rubric: Rubric, windows: Sequence[Window], words: int) -> Evidence:
-        """The evidence in `windows` of a reply of `words` words. There must be a window."""
+    def _homes_of(self, rubric: Rubric) -> tuple[str, ...]:
+        """For each point the segment of the model answer that makes it; worked out once, when a reply first quotes the answer."""
+        kept = self._homes.get(id(rubric))
+        if kept is None or kept[0] is not rubric:
+            windows = segments(rubric.answer)
+            found = self.gather(rubric, windows, len(rubric.answer.split()), homes=True)
+            texts = tuple(windows[best if said is None else said].text for said, best in zip(found.verbatim, found.best, strict=True))
+            kept = self._homes[id(rubric)] = (rubric, texts)
+            while len(self._homes) > KEPT:
+                self._homes.popitem(last=False)
+        return kept[1]
+
+    def gather(self, rubric: Rubric, windows: Sequence[Window], words: int, homes: bool = False) -> Evidence:
+        """The evidence in `windows` of a reply of `words` words. There must be a window.
+
+        homes: the reply is the model answer, read to see which of its segments makes which point."""
         claims = self.claims(rubric)
         windows = list(windows)[:MOST_SEGMENTS]
         read = self.encoder.read([window.text for window in windows])
@@ -116,7 +144,10 @@ class Gatherer:
         right, wrong, false = (_highest(near, groups) for groups in (claims.right, claims.wrong, claims.mistaken))
         said = [claims.lexical.read(window) for window in windows]
         count = len(rubric.points)
-        denies, corrects = _denials(claims, windows)
+        answer = " ".join(rubric.answer.casefold().split())
+        quoted = [" ".join(window.text.casefold().split()) in answer for window in windows]
+        denies, corrects, said_of = _denials(claims, windows, quoted)
+        about = right + 0.0
         words_right = np.array([[claims.lexical.best(one, claims.lexical.right[k])[0] for k in range(count)] for one in said])
         words_wrong = np.array([[claims.lexical.best(one, claims.lexical.wrong[k])[0] for k in range(count)] for one in said])
         words_false = np.array([[claims.lexical.best(one, texts)[0] for texts in claims.lexical.false] for one in said])
@@ -161,14 +192,23 @@ class Gatherer:
             best.append(places[k][int(np.argmax(judged[:, 0]))])
             worst.append(places[k][int(np.argmax(judged[:, 1]))])
             nearest.append(claims.texts[max(claims.right[k], key=lambda n: (near[i, n], -n))])
-        table = [[false[place, j], *logits[at + j]] for j, place in enumerate(stated)]
+        said_so = tuple(_nearly(words_right[:, k], words_wrong[:, k]) for k in range(count))
+        if any(quoted) and not homes:
+            said_so = tuple(
+                _first(said, _home(text, windows, denies[:, k]))
+                for k, (said, text) in enumerate(zip(said_so, self._homes_of(rubric), strict=True))
+            )
+        turned = tuple(
+            _first(_turned(point, k, windows, words_wrong, words_right), _denied(k, said_of, about, words_right, quoted))
+            for k, point in enumerate(rubric.points)
+        )
+        table = np.array([[false[place, j], *logits[at + j]] for j, place in enumerate(stated)]).reshape(len(stated), 4)
         return Evidence(
-            np.array(rows), np.array(table).reshape(len(stated), 4), tuple(best), tuple(worst), tuple(stated), tuple(nearest),
-            tuple(_nearly(words_right[:, k], words_wrong[:, k]) for k in range(count)),
-            tuple(
-                None if _formula(point, windows) else _nearly(words_wrong[:, k], words_right[:, k]) for k, point in enumerate(rubric.points)
-            ),
-            tuple(_nearly(words_false[:, j], words_right.max(axis=1)) for j in range(len(stated))), tuple(likest),
+            _compared(rubric, np.array(rows), table), table, tuple(best), tuple(worst), tuple(stated), tuple(nearest),
+            said_so,
+            turned,
+            tuple(_nearly(words_false[:, j], words_right.max(axis=1)) for j in range(len(stated))),
+            _echoed(rubric, windows, quoted), tuple(likest),
         )  # fmt: skip
 
     @staticmethod
@@ -243,21 +283,87 @@ class Gatherer:
             fresh.unlink(missing_ok=True)
 
 
-def _denials(claims: Claims, windows: Sequence[Window]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _compared(rubric: Rubric, rows: Numbers, table: Numbers) -> Numbers:
+    """The rows with what they are beside one another: a reply that is clear on its other points and dim on one has not made
+    it, while an expert's is dim on all. Then what speaks for the misconceptions that reverse the point, and for any."""
+    half = (len(rows) + 1) // 2
+    made = [rows]
+    for name in CLEAR:
+        column = np.maximum(rows[:, FEATURES.index(name)], LOWEST)
+        clear = np.sort(column)[::-1][:half].mean()
+        made.append(np.stack([np.full(len(rows), clear), column - clear], axis=1))
+    stated = np.maximum(table[:, 1], LOWEST)
+    own = [
+        max((stated[j] for j, one in enumerate(rubric.misconceptions) if one.reverses == point.id), default=UNKNOWN)
+        for point in rubric.points
+    ]
+    made.append(np.stack([np.array(own), np.full(len(rows), stated.max(initial=LOWEST))], axis=1))
+    return np.concatenate(made, axis=1)
+
+
+def _denials(
+    claims: Claims, windows: Sequence[Window], quoted: Sequence[bool]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int8]]:
     """Which windows deny which points, and which correct which contraries and misconceptions, in the rubric's own words. The
-    windows of one sentence are also read together, since a "not" may stand in the first and what it denies in the next."""
+    windows of one sentence are also read together, since a "not" may stand in the first and what it denies in the next.
+
+    Third, which of the denials are of the point's own line (2), and which of a sentence of the model answer (1)."""
     count = len(claims.truths) - 1
     denies = np.zeros((len(windows), count), dtype=bool)
     corrects = np.zeros((len(windows), len(claims.untruths)), dtype=bool)
+    said_of = np.zeros((len(windows), count), dtype=np.int8)
     for places in _stretches(windows):
+        if all(quoted[i] for i in places):  # the model answer's own words deny nothing
+            continue
         said = line(" ".join(windows[i].text for i in places), claims.lexical.mended)
         found = denied(said, claims.truths)
         if count in found:  # a sentence of the model answer denied: no point is made by it
             denies[places] = True
+            said_of[places] = np.maximum(said_of[places], 1)
         denies[np.ix_(places, sorted(found - {count}))] = True
+        said_of[np.ix_(places, sorted(found - {count}))] = 2
         if len(places) == 1:
             corrects[np.ix_(places, sorted(denied(said, claims.untruths)))] = True
-    return denies, corrects
+    return denies, corrects, said_of
+
+
+def _denied(k: int, said_of: NDArray[np.int8], about: Numbers, words: Numbers, quoted: Sequence[bool]) -> int | None:
+    """The window that denies point k: a line of its own, or a sentence of the model answer that speaks of this point rather
+    than of another; not one that stands so in the model answer. None where the point is said elsewhere nearly word for word."""
+    if words[:, k].max() >= VERBATIM:
+        return None
+    for place in np.argsort(-about[:, k], kind="stable"):
+        if not quoted[place] and (said_of[place, k] == 2 or (said_of[place, k] == 1 and int(np.argmax(about[place])) == k)):
+            return int(place)
+    return None
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split()).strip(".!?;,: ")
+
+
+def _home(text: str, windows: Sequence[Window], denies: NDArray[np.bool_]) -> int | None:
+    """The window that has a segment of the model answer word for word, undenied."""
+    wanted = _plain(text)
+    return next((i for i, window in enumerate(windows) if not denies[i] and wanted in _plain(window.text)), None)
+
+
+def _echoed(rubric: Rubric, windows: Sequence[Window], quoted: Sequence[bool]) -> frozenset[int]:
+    """The windows that are a stretch of a misconception's line, and none of the model answer."""
+    lines = [_plain(text) for one in rubric.misconceptions for text in (one.statement, *one.phrasings)]
+    said = [_plain(window.text) for window in windows]
+    return frozenset(
+        i for i, text in enumerate(said) if not quoted[i] and len(text.split()) >= LEAST and any(text in line for line in lines)
+    )
+
+
+def _first(*places: int | None) -> int | None:
+    return next((place for place in places if place is not None), None)
+
+
+def _turned(point: Point, k: int, windows: Sequence[Window], words_wrong: Numbers, words_right: Numbers) -> int | None:
+    """The window that says point k wrongly, nearly in the rubric's words."""
+    return None if _formula(point, windows) else _nearly(words_wrong[:, k], words_right[:, k])
 
 
 def _stretches(windows: Sequence[Window]) -> Iterator[list[int]]:

@@ -17,7 +17,7 @@ from bot.content import Rubric
 from bot.grading import Judge, arithmetic
 from bot.grading.evidence import FEATURES, Evidence, Numbers
 from bot.grading.reader import CLASSES, ReaderGrader
-from bot.grading.reading import LONGEST, Window, segments
+from bot.grading.reading import LONGEST, Window, segments, shortened
 from bot.grading.reference import NUMBERS, Compared, Fitted, Prepared, Reference, ReferenceGrader
 from bot.model import Finding, Grade, Verdict
 
@@ -167,7 +167,7 @@ def watched(judge: Judge) -> Judge:
 def explain(judge: Judge, rubric: Rubric, reply: str) -> Explanation:
     """Grades `reply` and says why. A judge that is not a WatchedReader is explained by its verdicts and the arithmetic alone."""
     grade = judge.judge(rubric, reply)
-    whole = segments(reply[:LONGEST])
+    whole = segments(shortened(reply))
     read = tuple(whole)
     points: tuple[PointSeen, ...] = ()
     misconceptions: tuple[MisconceptionSeen, ...] = ()

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from bot.grading.reading import Window, tokens
+from bot.grading.reading import Window, stems, tokens
 
 # The commonest function words of each language, chosen so that few of them are words of another.
 _FUNCTION_WORDS: dict[str, frozenset[str]] = {
@@ -59,9 +59,10 @@ JOINING = _FUNCTION_WORDS["en"] | _JOINS
 _ORDERS = re.compile(
     r"""\b(?:ignor|disregard|forget|overrid|bypass|skip)\w*\b.{0,40}\b(?:rubric|instructions?|guidelines
         |(?:system|grading|marking)\s+(?:prompts?|rules?|criteria)|(?:previous|prior|earlier|above|your|these)\s+(?:prompts?|rules?|criteria|messages?))\b
+        (?!\s+(?:in|inside|within|from|embedded|hidden)\s+(?!(?:this|the)\s+(?:rubric|prompt)))
     |\b(?:ignore|disregard|forget)\s+(?:everything|anything|all)\s+(?:(?:that|which)\s+)?(?:(?:is|was|stands|came|written)\s+)?
         (?:above|before|previous(?:ly)?|prior|earlier)\b(?!\s+(?:the|a|an|this|that|it|its|each|some|we|you|\d))
-    |\bfull\s+(?:marks|credit|score)\b
+    |\bfull\s+(?:marks|credit|score)\b(?!\s+for\s+the\s+best\b)
     |\b(?:give|award|assign|grant|output|return|print|respond|reply|set|mark|grade|rate|score|record|enter|put)\b
         (?:\s+(?:with|as|out|down|please|simply|just|only))*
         (?:\s+(?:me|us|him|her|it|this|that|my|mine|the\s+(?:answer|reply|response|candidate|student|submission|author)|(?:answer|reply|response|submission)|a|an|the|of|to|at|with)){0,4}
@@ -131,14 +132,39 @@ def heap(text: str) -> bool:
     """Whether a reply is keywords without sentences: twelve words or more, and hardly any word or sign that joins them. Terse
     experts join their terms with signs, brackets and colons; a heap joins them with nothing."""
     found = tokens(text)
-    if len(found) < 12:
+    if sum(len(word) > 1 and word[0].isalpha() for word in found) < 12:  # signs, numbers and letters are no keywords
         return False
-    joining = sum(word in JOINING for word in found) / len(found)
+    joining = sum(word in _FUNCTION_WORDS["en"] or word in _JOINS for word in found) / len(found)
     signs = len(_SIGNS.findall(text)) / len(found)
     return joining < 0.04 and signs < 0.04
 
 
-def evidence(windows: list[Window]) -> tuple[list[Window], bool]:
-    """The windows that may be evidence, and whether some were instructions to the grader."""
-    kept = [window for window in windows if not orders(window.text)]
-    return kept, len(kept) < len(windows)
+_PLEASANT = re.compile(
+    r"""\b(?:thanks?|thank\s+you)\b.{0,60}\b(?:question|time|interview|opportunity|much)\b
+    |\b(?:great|good|excellent|wonderful|nice|lovely|fantastic)\s+(?:question|interviewer|coach)\b
+    |\byou(?:\s+are|'re)\s+(?:a|an|the|such\s+an?|really|so)\s+(?:\w+\s+)?(?:wonderful|great|kind|good|best|amazing|excellent|brilliant)\b
+    |\bi\s+(?:really\s+)?(?:enjoyed|enjoy|loved|love)\b.{0,30}\b(?:question|thinking|interview|talking)\b""",
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)
+LEAST = 4
+"""Words that carry meaning from which a stretch may be the question said back."""
+
+
+def evidence(windows: list[Window], prompt: str = "") -> tuple[list[Window], bool]:
+    """The windows that may be evidence, and whether some were instructions to the grader. Left out are those, pleasantries, a
+    heap of keywords amid sentences, and the question said back word for word."""
+    ordered = [window for window in windows if not orders(window.text)]
+    asked = stems(prompt)
+    kept = [
+        window
+        for window in ordered
+        if not _PLEASANT.search(window.text) and not heap(window.text) and not _within(stems(window.text), asked)
+    ]
+    if all(heap(window.text) for window in ordered):  # nothing but heaps: the whole is one, which has a note of its own
+        kept = ordered
+    return kept, len(ordered) < len(windows)
+
+
+def _within(said: tuple[str, ...], asked: tuple[str, ...]) -> bool:
+    """Whether the words of a stretch stand so in the question, in a row."""
+    return len(said) >= LEAST and any(asked[at : at + len(said)] == said for at in range(len(asked) - len(said) + 1))

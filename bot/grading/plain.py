@@ -15,7 +15,7 @@ from rapidfuzz.distance import OSA
 
 from bot.content import Rubric
 from bot.grading import arithmetic, gates
-from bot.grading.reading import LONGEST, Window, negations, sentences, stems, windows
+from bot.grading.reading import LONGEST, Window, negations, sentences, shortened, stems, windows
 from bot.model import Finding, Grade, Mistaken, Verdict
 
 NAME = "plain 2"
@@ -47,7 +47,7 @@ class PlainGrader:
 
     def judge(self, rubric: Rubric, reply: str) -> Grade:
         """As `grade`, without waiting."""
-        text = reply[:LONGEST]
+        text = shortened(reply)
         notes = ["cut"] if len(reply) > LONGEST else []
         if gates.language(text) not in ("en", ""):
             return Grade(None, tuple(Verdict(point.id, Finding.CANNOT_TELL) for point in rubric.points), (), NAME, "language")

@@ -19,7 +19,7 @@ from bot.content import Library, Rubric
 from bot.grading import arithmetic, formulas, gates
 from bot.grading.encoder import Encoder, WeightsError
 from bot.grading.evidence import FEATURES, KEPT, Evidence, Gatherer, Numbers
-from bot.grading.reading import LONGEST, Window, segments
+from bot.grading.reading import LONGEST, Window, segments, shortened
 from bot.model import Finding, Grade, Mistaken, Verdict
 
 VERSION = "reader 1"
@@ -113,12 +113,12 @@ class ReaderGrader:
 
     def judge(self, rubric: Rubric, reply: str) -> Grade:
         """As `grade`, without waiting."""
-        text = reply[:LONGEST]
+        text = shortened(reply)
         notes = ["cut"] if len(reply) > LONGEST else []
         if gates.language(text) not in ("en", ""):
             verdicts = tuple(Verdict(point.id, Finding.CANNOT_TELL) for point in rubric.points)
             return Grade(None, verdicts, (), VERSION, "language")
-        windows, orders = gates.evidence(segments(text))
+        windows, orders = gates.evidence(segments(text), rubric.prompt)
         if orders:
             notes.append("instructions")
         if not windows or gates.heap(text):
@@ -141,7 +141,7 @@ class ReaderGrader:
     def verdicts(self, rubric: Rubric, evidence: Evidence, windows: Sequence[Window]) -> tuple[Verdict, ...]:
         """A verdict for each point: contradicted where that is the likeliest, else by the share of it that is expected."""
         found = []
-        false = set(evidence.believed)  # a segment that says a misconception in the rubric's own words makes no point
+        false = {*evidence.believed, *evidence.echoed}  # a segment that says a misconception in the rubric's own words makes no point
         for k, (point, chances) in enumerate(zip(rubric.points, self.head.points(evidence.points), strict=True)):
             expected = (float(chances[0] + 0.5 * chances[1]) - LEAST) / (MOST - LEAST)
             strength = round(min(max(expected, 0.0), 1.0), 3)

@@ -16,6 +16,15 @@ LONGEST = 6000
 """Characters of a reply that are read; the rest is cut and said so."""
 
 
+def shortened(text: str) -> str:
+    """`text` as far as it is read: whole, or up to the last sentence (or else word) that ends within LONGEST characters."""
+    if len(text) <= LONGEST:
+        return text
+    head = text[:LONGEST]
+    ends = [match.end() for match in re.finditer(r"[.!?](?=\s)|\n", head)] or [match.start() for match in re.finditer(r"\s", head)]
+    return head[: ends[-1]] if ends and ends[-1] > LONGEST // 2 else head
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """A stretch of the reply: text == reply[start:end]."""

@@ -23,7 +23,7 @@ from bot.content import Point, Rubric
 from bot.grading import Judge, gates
 from bot.grading.encoder import Encoder, Read, WeightsError
 from bot.grading.reader import WEIGHTS, ReaderGrader
-from bot.grading.reading import LONGEST, NEGATORS, STOP, Window, negations, segments, stem, tokens
+from bot.grading.reading import LONGEST, NEGATORS, STOP, Window, negations, segments, shortened, stem, tokens
 from bot.model import Finding, Grade, Verdict
 
 VERSION = "reference 1"
@@ -155,7 +155,7 @@ class ReferenceGrader:
 
     def watch(self, reference: Reference, answer: str) -> tuple[Grade, list[Window], Compared | None]:
         """The grade, the segments that were read, and the comparison; None where there was nothing to compare."""
-        text = answer[:LONGEST]
+        text = shortened(answer)
         notes = ["cut"] if len(answer) > LONGEST else []
         count = len(reference.clauses())
         if not {gates.language(text), gates.language(reference.text[:LONGEST])} <= {"en", ""}:

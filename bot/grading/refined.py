@@ -23,7 +23,7 @@ from pydantic import BaseModel, Field, SecretStr
 from bot.content import Point, Rubric
 from bot.errors import SettingsError
 from bot.grading import arithmetic, gates
-from bot.grading.reading import LONGEST, sentences, stems
+from bot.grading.reading import sentences, shortened, stems
 from bot.model import Finding, Grade, Verdict
 from bot.ports import Grader, grading_for
 
@@ -182,7 +182,7 @@ class Untrusted:
     """
 
     def __init__(self, reply: str) -> None:
-        self.text = reply[:LONGEST]
+        self.text = shortened(reply)
         self.withheld = [(one.start, one.end) for one in sentences(self.text) if speaks_to_the_grader(one.text)]
         self._squeezed, self._places = _squeeze(self.text)
 

@@ -3,7 +3,7 @@ r"""The command that fits what turns evidence into verdicts: one small model ove
     python -m bot.grading.training.head --replies tests/grading/own.jsonl --out bot/grading/weights/head.json
 
 Uses only the replies marked `held`: the encoder was not tuned on them, so its numbers for them are as good as they will be for a
-reply that it never saw. One in five of them is also read against a question of another section, of which it makes no point.
+reply that it never saw; and replies made from those and from the packs (`bot.grading.training.made`), which count little each.
 Full-batch Adam in numpy, seeded; the labels of two readers count half each; several small models are averaged.
 """
 
@@ -12,66 +12,103 @@ from __future__ import annotations
 import argparse
 import json
 import random
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bot.content import Question, default_folder, load
+from bot.content import Library, default_folder, load
 from bot.grading import gates
-from bot.grading.encoder import Encoder
-from bot.grading.evidence import FEATURES, Gatherer
+from bot.grading.evidence import FEATURES, Evidence, Gatherer
 from bot.grading.reading import segments
+from bot.grading.training.made import Made, cut, of_answers, of_lines, shares
+from bot.grading.training.memory import Remembering
 
 Floats = NDArray[np.float64]
 
-SEED, MODELS, ELSEWHERE = 1, 5, 0.2
+SEED, MODELS = 1, 5
 
-LETTERS = "CPMX"
-"""Covered, partly, missing, contradicted: the order of `bot.grading.reader.CLASSES`."""
+COUNTS = {
+    "marked": 3.0, "hard": 1.0, "cut": 0.2, "hard cut": 0.1,
+    "answer": 0.025, "answer cut": 0.05, "neighbour": 0.04, "heap": 0.025, "asked": 0.025, "lines": 0.05,
+}  # fmt: skip
+"""How much a reply of each kind counts. Those written to be `hard` (swapped, right and then wrong, with wrong numbers) count less
+than the others, because there are more of them than learners will write."""
+
+RARER = 0.4
+"""By how much the log-odds of a contradiction are lowered in the end, for the same reason."""
+
+TUNED = "ml-interview"
+"""The pack on whose lines the encoder was tuned."""
 
 
-def gathered(replies: Path, weights: Path) -> tuple[Floats, Floats, Floats, Floats]:
-    """Features and labels of points, and of misconceptions."""
-    library, rng = load(default_folder()), random.Random(SEED)
-    gatherer = Gatherer(Encoder.load(weights), library)
-    points: list[Floats] = []
-    labels: list[list[float]] = []
-    tables: list[Floats] = []
-    stated: list[float] = []
-
-    def add(row: dict[str, Any], question: Question, own: bool) -> None:
-        windows, _ = gates.evidence(segments(row["answer"]))
-        if gates.language(row["answer"]) not in ("en", "") or not windows or gates.heap(row["answer"]):
-            return
-        evidence = gatherer.gather(question, windows, len(row["answer"].split()))
-        for k, point in enumerate(question.points):
-            given = [reader[point.id] for reader in row["points"] if point.id in reader] if own else ["M"]
-            if given:
-                points.append(evidence.points[k])
-                labels.append([given.count(letter) / len(given) for letter in LETTERS])
-        for j, one in enumerate(question.misconceptions):
-            tables.append(evidence.misconceptions[j])
-            stated.append(sum(one.id in reader for reader in row["false"]) / len(row["false"]) if own else 0.0)
-
-    for line in replies.read_text("utf-8").splitlines():
+def replies(file: Path, library: Library, gatherer: Gatherer) -> Iterator[tuple[Made, dict[str, float] | None]]:
+    """All replies to learn from; of marked ones also how many of their readers saw each misconception, if they looked for it."""
+    rng = random.Random(SEED)
+    for line in file.read_text("utf-8").splitlines():
         row = json.loads(line)
         if not row["held"]:
             continue
-        question = library.questions[row["question_id"]]
-        add(row, question, True)
-        if rng.random() < ELSEWHERE:
-            add(row, rng.choice([one for one in library.questions.values() if one.section != question.section]), False)
-    return np.array(points), np.array(labels), np.array(tables), np.array(stated)
+        question, hard = library.questions[row["question_id"]], row.get("hard", False)
+        labels = tuple(shares([reader[point.id] for reader in row["points"] if point.id in reader]) for point in question.points)
+        stated = {
+            one.id: sum(one.id in reader for reader in row["false"]) / len(row["false"]) for one in question.misconceptions if row["false"]
+        }
+        yield Made("hard" if hard else "marked", question, row["answer"], labels), stated or None
+        for made in cut(row, question, 4 if hard else 6, rng):
+            yield Made("hard cut" if hard else "cut", question, made.text, made.labels), None
+    for made in of_answers(library, gatherer, rng):
+        yield made, None
+    for question in library.questions.values():
+        if question.pack != TUNED:
+            for made in of_lines(question, 1, rng):
+                yield made, None
 
 
-def fit(points: Floats, labels: Floats, *, hidden: int = 32, steps: int = 800, decay: float = 0.2, seed: int = 1) -> dict[str, Floats]:
+def gathered(file: Path, weights: Path) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """Features, labels and counts of points; features of misconceptions, and how sure it is that each is stated."""
+    library = load(default_folder())
+    gatherer = Gatherer(Remembering.load(weights), library)
+    points: list[Floats] = []
+    labels: list[tuple[float, ...]] = []
+    counts: list[float] = []
+    tables: list[Floats] = []
+    believed: list[float] = []
+    kinds: Counter[str] = Counter()
+    for made, stated in replies(file, library, gatherer):
+        evidence = _evidence(made, gatherer)
+        if evidence is None:
+            continue
+        kinds[made.kind] += 1
+        for features, label in zip(evidence.points, made.labels, strict=True):
+            if label is not None:
+                points.append(features)
+                labels.append(label)
+                counts.append(COUNTS[made.kind])
+        for j, one in enumerate(made.question.misconceptions if stated else ()):
+            tables.append(evidence.misconceptions[j])
+            believed.append(stated[one.id] if stated else 0.0)
+    print(", ".join(f"{count} {kind}" for kind, count in kinds.items()))
+    return np.array(points), np.array(labels), np.array(counts), np.array(tables), np.array(believed)
+
+
+def _evidence(made: Made, gatherer: Gatherer) -> Evidence | None:
+    windows, _ = gates.evidence(segments(made.text), made.question.prompt)
+    if gates.language(made.text) not in ("en", "") or not windows or gates.heap(made.text):
+        return None
+    return gatherer.gather(made.question, windows, len(made.text.split()))
+
+
+def fit(
+    points: Floats, labels: Floats, counts: Floats, *, hidden: int = 32, steps: int = 500, decay: float = 0.2, seed: int = 1
+) -> dict[str, Floats]:
     """One hidden layer of rectified units, four classes, cross entropy with weight decay."""
     rng = np.random.default_rng(seed)
     mean, scale = points.mean(axis=0), points.std(axis=0) + 1e-6
     rows = (points - mean) / scale
+    share = (counts / counts.sum())[:, None]
     shapes = {"hidden": (hidden, rows.shape[1]), "hidden_bias": (hidden,), "out": (4, hidden), "out_bias": (4,)}
     held = {name: rng.normal(0, 0.2, shape) if len(shape) == 2 else np.zeros(shape) for name, shape in shapes.items()}
     first = {name: np.zeros_like(value) for name, value in held.items()}
@@ -82,7 +119,7 @@ def fit(points: Floats, labels: Floats, *, hidden: int = 32, steps: int = 800, d
         logits = after @ held["out"].T + held["out_bias"]
         chances = np.exp(logits - logits.max(axis=1, keepdims=True))
         chances /= chances.sum(axis=1, keepdims=True)
-        wrong = (chances - labels) / len(rows)
+        wrong = (chances - labels) * share
         back = (wrong @ held["out"]) * (before > 0)
         slopes = {"out": wrong.T @ after, "out_bias": wrong.sum(axis=0), "hidden": back.T @ rows, "hidden_bias": back.sum(axis=0)}
         rate = 0.02 * (1 - step / (steps + 1))
@@ -91,6 +128,7 @@ def fit(points: Floats, labels: Floats, *, hidden: int = 32, steps: int = 800, d
             first[name] = 0.9 * first[name] + 0.1 * slope
             second[name] = 0.999 * second[name] + 0.001 * slope**2
             held[name] -= rate * (first[name] / (1 - 0.9**step)) / (np.sqrt(second[name] / (1 - 0.999**step)) + 1e-8)
+    held["out_bias"][3] -= RARER
     return {"mean": mean, "scale": scale, **held}
 
 
@@ -112,9 +150,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--weights", type=Path, default=Path(__file__).parent.parent / "weights" / "encoder.npz")
     parser.add_argument("--out", type=Path, required=True)
     chosen = parser.parse_args(arguments)
-    points, labels, table, stated = gathered(chosen.replies, chosen.weights)
+    points, labels, counts, table, stated = gathered(chosen.replies, chosen.weights)
     models = [
-        {name: np.round(value, 5).tolist() for name, value in fit(points, labels, seed=SEED + number).items()} for number in range(MODELS)
+        {name: np.round(value, 5).tolist() for name, value in fit(points, labels, counts, seed=SEED + number).items()}
+        for number in range(MODELS)
     ]
     made = {
         "features": list(FEATURES),
