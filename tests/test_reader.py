@@ -147,6 +147,27 @@ def test_the_grade_has_the_formula_as_its_quote(grader: ReaderGrader, library: L
     assert (wrong.score or 0) <= 10 < (right.score or 0)
 
 
+def test_a_point_about_a_number_is_not_made_without_one(grader: ReaderGrader, library: Library) -> None:
+    followup = next(one for one in library.questions["recall"].followups if one.point("eighty-missed"))
+    words = "I would send a random sample of the people we said were healthy to the specialist and count how many are ill."
+
+    assert grader.judge(followup, words).verdict("eighty-missed").finding is Finding.MISSING
+    assert grader.judge(followup, followup.answer).verdict("eighty-missed").finding is Finding.COVERED
+
+
+def test_what_is_taken_out_of_a_good_reply_is_missed(grader: ReaderGrader, library: Library) -> None:
+    """A reply that makes its other points well is not given the one that it leaves out, and a sentence denied counts against it."""
+    one = library.questions["standardization"]
+    sentences = one.answer.split(". ")
+    gone = next(n for n, sentence in enumerate(sentences) if "training data only" in sentence)
+    cut = grader.judge(one, ". ".join(sentences[:gone] + sentences[gone + 1 :]))
+    denied = grader.judge(one, ". ".join([*sentences[:gone], f"It is not true that {sentences[gone]}", *sentences[gone + 1 :]]))
+
+    assert cut.verdict("train-only").finding is not Finding.COVERED
+    assert denied.verdict("train-only").finding is Finding.CONTRADICTED
+    assert (denied.score or 0) < (cut.score or 0) < 100
+
+
 # ---------------------------------------------------------------------------------------------- the parts
 
 

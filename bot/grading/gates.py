@@ -62,7 +62,7 @@ _ORDERS = re.compile(
         (?!\s+(?:in|inside|within|from|embedded|hidden)\s+(?!(?:this|the)\s+(?:rubric|prompt)))
     |\b(?:ignore|disregard|forget)\s+(?:everything|anything|all)\s+(?:(?:that|which)\s+)?(?:(?:is|was|stands|came|written)\s+)?
         (?:above|before|previous(?:ly)?|prior|earlier)\b(?!\s+(?:the|a|an|this|that|it|its|each|some|we|you|\d))
-    |\bfull\s+(?:marks|credit|score)\b(?!\s+for\s+the\s+best\b)
+    |(?<!reach\s)(?<!reaches\s)(?<!it's\s)(?<!still\s)\bfull\s+(?:marks|credit|score)\b(?!\s+despite\b)
     |\b(?:give|award|assign|grant|output|return|print|respond|reply|set|mark|grade|rate|score|record|enter|put)\b
         (?:\s+(?:with|as|out|down|please|simply|just|only))*
         (?:\s+(?:me|us|him|her|it|this|that|my|mine|the\s+(?:answer|reply|response|candidate|student|submission|author)|(?:answer|reply|response|submission)|a|an|the|of|to|at|with)){0,4}

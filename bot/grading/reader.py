@@ -7,15 +7,17 @@ a verdict with the segment that speaks most for it. Deterministic, offline, and 
 from __future__ import annotations
 
 import json
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bot.content import Library, Rubric
+from bot.content import Library, Point, Rubric
 from bot.grading import arithmetic, formulas, gates
 from bot.grading.encoder import Encoder, WeightsError
 from bot.grading.evidence import FEATURES, KEPT, Evidence, Gatherer, Numbers
@@ -33,6 +35,15 @@ SOME, ENOUGH = 0.15, 0.65
 
 STATED = 0.5
 """Chance from which a misconception is named."""
+
+CERTAIN = 0.95
+"""Chance of covered from which a point that is about a number is made by half without one."""
+
+_NUMBER = re.compile(
+    r"\d|\b(?:two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen"
+    r"|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundreds?|thousands?|millions?|half|halves|third|quarter|percent|double|twice)\b",
+    re.IGNORECASE,
+)
 
 QUOTED = 5
 """Words in a row from which a segment is known for one of the model answer."""
@@ -156,6 +167,14 @@ class ReaderGrader:
                 contradicted, sure = True, 1.0
             elif evidence.best[k] in false:
                 strength = 0.0
+            if (
+                said is None
+                and not contradicted
+                and strength >= SOME
+                and numeric(point)
+                and not any(_counted(window.text) for window in windows)
+            ):
+                strength = min(strength, 0.5 if chances[0] >= CERTAIN else 0.0)
             doubt = 0.0 if contradicted or said is not None else round(float(chances[CONTRADICTED]), 3)
             if contradicted:
                 window = windows[evidence.worst[k] if unsaid is None else unsaid]
@@ -181,6 +200,17 @@ class ReaderGrader:
             sure = 1.0 if said is not None else round(float(chances[j]), 3)
             found.append(Mistaken(one.id, window.text, window.start, window.end, sure=sure))
         return tuple(found)
+
+
+def _counted(text: str) -> bool:
+    """Whether there is a number in a text, in digits or as a word."""
+    return _NUMBER.search(text) is not None
+
+
+@lru_cache(maxsize=4096)
+def numeric(point: Point) -> bool:
+    """Whether a point is about a number: one is in its statement and in each of its phrasings."""
+    return _counted(point.statement) and all(map(_counted, point.phrasings))
 
 
 def _quoted(window: Window, rubric: Rubric) -> bool:
