@@ -70,7 +70,7 @@ _ORDERS = re.compile(
         |100\s*(?:/\s*100|%|out\s+of|points|percent|marks)|10\s*/\s*10|score\s*[:=]\s*\d+)
     |\b(?:give|award|grant)\s+(?:me|us|this\s+\w+|my\s+\w+)\s+(?:a\s+|an\s+|the\s+)?(?:maximum|max|top|highest|perfect|best|good|100|9\d)\b
     |\b(?:mark|grade|rate|score)\s+(?:me|us|(?:this|my)\s+(?:answer|reply|response|submission))\b
-    |["'{,]\s*score["']?\s*:\s*["']?\d
+    |["'{,]\s*score["']?\s*:\s*["']?\d+(?![.\d])
     |^\W*(?:final\s+)?(?:score|grade|mark)\s*[:=]\s*\d{2,3}\s*(?:/\s*100|%|points)?\W*$
     |\b(?:score|grade|mark)\s*[:=]\s*\d{1,3}\s*/\s*10(?:0)?\b
     |\b(?:correct|right|true|final|proper)\s+(?:score|grade|mark)\s+(?:for|of)\s+(?:this|my|the)\s+(?:answer|reply|response|submission)\b
