@@ -315,7 +315,7 @@ def _denials(
     for places in _stretches(windows):
         if all(quoted[i] for i in places):  # the model answer's own words deny nothing
             continue
-        said = line(" ".join(windows[i].text for i in places), claims.lexical.mended)
+        said = line(_together(windows, places), claims.lexical.mended)
         found = denied(said, claims.truths)
         if count in found:  # a sentence of the model answer denied: no point is made by it
             denies[places] = True
@@ -364,6 +364,14 @@ def _first(*places: int | None) -> int | None:
 def _turned(point: Point, k: int, windows: Sequence[Window], words_wrong: Numbers, words_right: Numbers) -> int | None:
     """The window that says point k wrongly, nearly in the rubric's words."""
     return None if _formula(point, windows) else _nearly(words_wrong[:, k], words_right[:, k])
+
+
+def _together(windows: Sequence[Window], places: Sequence[int]) -> str:
+    """Neighbouring windows as one text, with a comma where they were cut at a mark."""
+    made = windows[places[0]].text
+    for before, after in pairwise(places):
+        made += (", " if windows[after].start > windows[before].end + 1 else " ") + windows[after].text
+    return made
 
 
 def _stretches(windows: Sequence[Window]) -> Iterator[list[int]]:

@@ -77,7 +77,7 @@ _ORDERS = re.compile(
     |\b(?:dear|hello|hi|hey|attention|note\s+to|note\s+for)\b.{0,12}\b(?:grader|marker|evaluator|examiner|assessor|reviewer|interviewer|grading\s+(?:model|system|bot))\b
     |\byou\s+are\s+(?:now\s+)?(?:a|an|the)\s+(?:\w+\s+)?(?:grader|marker|evaluator|examiner|assessor|language\s+model|ai\s+model|assistant)\b
     |\bas\s+(?:a|an|the)\s+(?:grader|marker|evaluator|examiner|assessor|language\s+model|ai\s+model|assistant)\s*,?\s+(?:you|please|must)\b
-    |\b(?:evaluation|grading|marking|developer|debug|admin|maintenance)[ -](?:override|mode)\b
+    |\b(?:evaluation|grading|marking|developer|debug|admin|maintenance)[ -]override\b|\b(?:grading|marking|developer|debug|admin|maintenance)[ -]mode\b
     |^\W*(?:system|developer|admin(?:istrator)?)\s*(?:prompt|message|override|note|instructions?)\b[^:]{0,30}:
     |[\[<{(#]\s*(?:system|developer|admin(?:istrator)?)\s*(?:prompt|message|override|note)?\s*[\]>})]?\s*:
     |^\W*(?:system|developer|admin(?:istrator)?)\s*:\s*(?:you|ignore|disregard|output|return|award|give|grade|mark|please|(?:the|this)\s+(?:answer|reply|response|candidate|user|student|grader))\b
@@ -155,16 +155,14 @@ def evidence(windows: list[Window], prompt: str = "") -> tuple[list[Window], boo
     heap of keywords amid sentences, and the question said back word for word."""
     ordered = [window for window in windows if not orders(window.text)]
     asked = stems(prompt)
-    kept = [
-        window
-        for window in ordered
-        if not _PLEASANT.search(window.text) and not heap(window.text) and not _within(stems(window.text), asked)
-    ]
+    kept = [window for window in ordered if not _PLEASANT.search(window.text) and not heap(window.text) and not _within(window.text, asked)]
     if all(heap(window.text) for window in ordered):  # nothing but heaps: the whole is one, which has a note of its own
         kept = ordered
     return kept, len(ordered) < len(windows)
 
 
-def _within(said: tuple[str, ...], asked: tuple[str, ...]) -> bool:
-    """Whether the words of a stretch stand so in the question, in a row."""
-    return len(said) >= LEAST and any(asked[at : at + len(said)] == said for at in range(len(asked) - len(said) + 1))
+def _within(text: str, asked: tuple[str, ...]) -> bool:
+    """Whether the words of a stretch stand so in the question, in a row; one word is enough where it asks."""
+    said = stems(text)
+    least = 1 if text.endswith("?") else LEAST
+    return len(said) >= least and any(asked[at : at + len(said)] == said for at in range(len(asked) - len(said) + 1))

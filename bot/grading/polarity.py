@@ -11,6 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+
+from rapidfuzz.distance import OSA
 
 from bot.grading.reading import STOP, stem, tokens
 
@@ -64,6 +67,22 @@ _DENIED = re.compile(
 )  # fmt: skip
 
 
+_LONG = tuple(word for word in sorted(_NEGATORS) if len(word) >= 6)
+_NO_SLIP = frozenset(("noting", "cannon"))
+_TURNED = frozenset("".join(sorted(word)) for word in "does this that these those with from were been then there they".split())  # noqa: SIM905
+"""Letters of small words that are often typed in another order."""
+
+
+@lru_cache(maxsize=20_000)
+def _mistyped(word: str) -> bool:
+    """Whether a word is a longer negator with one slip of the finger."""
+    return (
+        len(word) >= 5
+        and word not in _NO_SLIP
+        and any(word[0] == known[0] and OSA.distance(known, word, score_cutoff=1) == 1 for known in _LONG)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """A text for comparing: its words of content as keys, the sign of each, and which negator denies it (0: none)."""
@@ -87,14 +106,14 @@ def line(text: str, mend: Callable[[str], str] = str) -> Line:
         reach, current = 0, 0
         words = tokens(clause)
         for place, word in enumerate(words):
-            if word in _NEGATORS or word.endswith("n't"):
+            if word in _NEGATORS or word.endswith("n't") or _mistyped(word):
                 if place + 1 < len(words) and words[place + 1] in _EMPTY:
                     continue
                 number += 1
                 reach, current = (0 if reach == REACH else REACH), number  # "not that no ..." denies nothing
                 if word not in _SCALE:
                     continue
-            if word in STOP or not word[0].isalnum():
+            if word in STOP or not word[0].isalnum() or (len(word) > 3 and "".join(sorted(word)) in _TURNED):
                 continue
             key, sign = _SCALE.get(word, ("", 1))
             if not key:

@@ -135,7 +135,7 @@ class ReaderGrader:
         if not windows or gates.heap(text):
             verdicts = tuple(Verdict(point.id, Finding.MISSING) for point in rubric.points)
             return Grade(0, verdicts, (), VERSION, " ".join([*notes, *(["keywords"] if windows else [])]))
-        evidence = self.gatherer.gather(rubric, windows, len(text.split()))
+        evidence = self.gatherer.gather(rubric, windows, sum(len(window.text.split()) for window in windows))
         verdicts = formulas.applied(self.verdicts(rubric, evidence, windows), formulas.found(self._sheet(rubric), text, windows), text)
         mistaken = self.mistaken(rubric, evidence, windows, verdicts)
         return Grade(arithmetic.score(rubric, verdicts, mistaken), verdicts, mistaken, VERSION, " ".join(notes))
