@@ -77,7 +77,8 @@ _ORDERS = re.compile(
     |\b(?:dear|hello|hi|hey|attention|note\s+to|note\s+for)\b.{0,12}\b(?:grader|marker|evaluator|examiner|assessor|reviewer|interviewer|grading\s+(?:model|system|bot))\b
     |\byou\s+are\s+(?:now\s+)?(?:a|an|the)\s+(?:\w+\s+)?(?:grader|marker|evaluator|examiner|assessor|language\s+model|ai\s+model|assistant)\b
     |\bas\s+(?:a|an|the)\s+(?:grader|marker|evaluator|examiner|assessor|language\s+model|ai\s+model|assistant)\s*,?\s+(?:you|please|must)\b
-    |\b(?:evaluation|grading|marking|developer|debug|admin|maintenance)[ -]override\b|\b(?:grading|marking|developer|debug|admin|maintenance)[ -]mode\b
+    |\b(?:evaluation|grading|marking|developer|debug|admin|maintenance)[ -]override\b
+    |\b(?:grading|marking|developer|debug|admin|maintenance)[ -]mode\b
     |^\W*(?:system|developer|admin(?:istrator)?)\s*(?:prompt|message|override|note|instructions?)\b[^:]{0,30}:
     |[\[<{(#]\s*(?:system|developer|admin(?:istrator)?)\s*(?:prompt|message|override|note)?\s*[\]>})]?\s*:
     |^\W*(?:system|developer|admin(?:istrator)?)\s*:\s*(?:you|ignore|disregard|output|return|award|give|grade|mark|please|(?:the|this)\s+(?:answer|reply|response|candidate|user|student|grader))\b
