@@ -22,7 +22,7 @@ from bot.grading.encoder import Encoder, Read
 from bot.grading.others import Others
 from bot.grading.plain import Lexical
 from bot.grading.polarity import Line, denied, line
-from bot.grading.reading import Window, segments, sentences
+from bot.grading.reading import Window, segments, sentences, stems
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.floating[Any]]
@@ -52,6 +52,9 @@ CLEAR = ("right", "words_any", "states_any")
 
 LEAST = 4
 """Words of the shortest stretch that is known for one of a misconception's line."""
+
+SLIPS = 2
+"""Misspelt words in a sentence from which its signs are not trusted to tell a denial."""
 
 LOWEST, UNKNOWN = -6.0, -4.0
 """The lowest log-odds that count, and those of a point which no misconception reverses."""
@@ -315,6 +318,8 @@ def _denials(
     for places in _stretches(windows):
         if all(quoted[i] for i in places):  # the model answer's own words deny nothing
             continue
+        if sum(_slips(claims.lexical, windows[i].text) for i in places) >= SLIPS:  # a "no" may have become anything
+            continue
         said = line(_together(windows, places), claims.lexical.mended)
         found = denied(said, claims.truths)
         if count in found:  # a sentence of the model answer denied: no point is made by it
@@ -364,6 +369,11 @@ def _first(*places: int | None) -> int | None:
 def _turned(point: Point, k: int, windows: Sequence[Window], words_wrong: Numbers, words_right: Numbers) -> int | None:
     """The window that says point k wrongly, nearly in the rubric's words."""
     return None if _formula(point, windows) else _nearly(words_wrong[:, k], words_right[:, k])
+
+
+def _slips(lexical: Lexical, text: str) -> int:
+    """How many words of a text are misspellings of the rubric's own."""
+    return sum(lexical.mended(word) != word for word in stems(text))
 
 
 def _together(windows: Sequence[Window], places: Sequence[int]) -> str:
