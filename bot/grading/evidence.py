@@ -28,8 +28,8 @@ Floats = NDArray[np.float32]
 Numbers = NDArray[np.floating[Any]]
 
 MOST_SEGMENTS = 60
-KEPT = 64
-"""Rubrics kept in memory."""
+KEPT = 12
+"""Rubrics kept in memory, at about 5 MiB each; another is read from the cache in some milliseconds."""
 
 TOGETHER = 5
 """Windows of one sentence that are read together, at most."""
