@@ -285,10 +285,9 @@ async def test_the_odd_candidates(home: World) -> None:
     heard = await say(
         home, "Ich würde zuerst die Daten ansehen und dann das Modell mit einer Kreuzvalidierung prüfen, weil es sonst nicht gut ist"
     )
-    assert "I can only follow English" in heard or "/100" in heard
-    if "English" in heard:
-        assert (await opened(home)).id == first.id
-        assert "the model answer's own words" in await replied(home, "recited")
+    assert "I can only follow English" in heard
+    assert (await opened(home)).id == first.id
+    assert "the model answer's own words" in await replied(home, "recited")
     await through(home, "recited")
     heard = await say(home, "/report")
     assert "Memorising algorithms without understanding them. " in heard and "the model answer's own words" in heard
