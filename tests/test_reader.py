@@ -108,7 +108,7 @@ def test_the_same_reply_gets_the_same_grade_in_another_process(grader: ReaderGra
     told, here = json.loads(out), grader.judge(library.questions["precision"], reply)
 
     assert told["score"] == here.score
-    assert told["graded_by"] == "reader 1"
+    assert told["graded_by"] == "reader 2"
     assert [one["quote"] for one in told["verdicts"]] == [one.quote for one in here.verdicts]
 
 
@@ -118,7 +118,7 @@ def test_without_weights_the_plain_grader_stands_in_and_says_so(library: Library
     with pytest.raises(WeightsError, match="encoder"):
         ReaderGrader.load(library, folder=tmp_path)
     judge, reason = offline(library)
-    assert judge.name == "reader 1"
+    assert judge.name == "reader 2"
     assert reason == ""
 
 

@@ -24,7 +24,7 @@ from bot.grading.evidence import FEATURES, KEPT, Evidence, Gatherer, Numbers
 from bot.grading.reading import LONGEST, Window, segments, shortened
 from bot.model import Finding, Grade, Mistaken, Verdict
 
-VERSION = "reader 1"
+VERSION = "reader 2"
 WEIGHTS = Path(__file__).parent / "weights"
 
 LEAST, MOST = 0.2, 0.75
