@@ -153,16 +153,16 @@ _MARKUP = re.compile(r"<(?=[<|/A-Za-z])|(?<=[>|])>|\[(?=/?(?:INST|SYS)\b)", re.I
 _SAME = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2010": "-", "\u2011": "-", "\u2013": "-"})
 
 _TO_THE_GRADER = re.compile(
-    r"\b(?:ignore|ignoring|disregard|forget|override|bypass)\b.{0,60}?"
+    r"(?<!model to )\b(?:ignore|ignoring|disregard|forget|override|bypass)\b.{0,60}?"
     r"\b(?:instructions?|rubric|guidelines?|prompts?|marking|grading|(?:everything|anything|all) (?:above|before|else|you))\b"
     r"|\b(?:mark|grade|score|rate|award|give|judge|treat|accept|return|output|respond|answer|say)\b.{0,40}?"
     r"\b(?:as (?:fully )?(?:covered|correct|right|complete)|(?:full|top|maximum|all|highest|perfect|100) (?:the )?"
     r"(?:marks?|credit|points?|score|grade))\b"
-    r"|\b(?:mark|grade|award|score|rate) (?:me|us|everything|my (?:answer|reply|response))\b"
-    r"|\b(?:correct|right|final|true|only|maximum|full) (?:score|grade|mark|verdict)\b.{0,40}?\b(?:is|be|to|of|100)\b"
+    r"|(?<!we )\b(?:mark|grade|award|score|rate) (?:me|us|everything|my (?:answer|reply|response))\b"
+    r"|\b(?:correct|right|final|true|only|maximum|full) (?:score|grade|mark|verdict)\b.{0,40}?\b(?:is|be|to|of \d+|100)\b"
     r"|\b(?:score|grade|mark|verdict)s? (?:for|of|to) (?:this|my|the) (?:response|reply|answer|point)s?\b"
-    r"|\b(?:evaluation|override|grading|developer|debug|admin|maintenance)[ -](?:override|mode)\b"
-    r"|\b(?:grader|examiner|rubric|system prompt|prompt injection)\b"
+    r"|\bevaluation[ -]override\b|\b(?:override|grading|developer|debug|admin|maintenance)[ -](?:override|mode)\b"
+    r"|\b(?:grader|examiner)\b|\b(?:the|this|your|its|whole|entire) rubric\b|\b(?:your|new|following) system prompt\b|\bsystem prompt\s*:"
     r"|\byou are (?:now )?(?:in\b.{0,30}\bmode|an? (?:ai|assistant|helpful|language model|large language model|grading))\b"
     r"|\byou (?:must|should|have to|will) (?:now )?(?:mark|grade|award|score this|give (?:me|this|full))\b"
     r"|[\"'](?:verdicts?|readings?|finding|role|quote)[\"']\s*:",
