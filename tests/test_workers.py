@@ -25,6 +25,9 @@ from bot.model import Changes, Learner
 IN_FLIGHT = 4
 """Messages that one process has on their way to Telegram at one time; so many may come twice when it is killed."""
 
+BULK = IN_FLIGHT - 1
+"""Of these, one place is kept for replies."""
+
 
 @pytest.fixture
 async def server() -> AsyncIterator[BotApiServer]:
@@ -120,9 +123,9 @@ async def test_what_a_worker_had_in_hand_is_taken_over(
     and what the paused one says when it wakes is not taken."""
     people = await _due(store, server, 60)
     go = asyncio.Event()
-    thinking = server.fault("sendMessage", hold=go, times=IN_FLIGHT)
+    thinking = server.fault("sendMessage", hold=go, times=BULK)
     async with process(server, postgres_url, tmp_path, "--worker") as first:
-        await server.wait_for(lambda: len(thinking.hits) == IN_FLIGHT, 90, "messages in flight")
+        await server.wait_for(lambda: len(thinking.hits) == BULK, 90, "messages in flight")
         first.send_signal(how)
         had = set(await _rows(store, "SELECT key FROM outbox WHERE state = 'sending'"))
         async with process(server, postgres_url, tmp_path, "--worker") as second:
