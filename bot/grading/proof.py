@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.content import Library, Question, words
-from bot.grading import Judge, gates
+from bot.grading import Judge, gates, sums
 from bot.grading.reading import sentences
 from bot.model import Finding, Grade
 
@@ -101,10 +101,27 @@ def besides(case: Case) -> Failures:
             yield "points", f"the model answer of {case.beside.id!r} earns {earned}"
 
 
+def calculations(case: Case) -> Failures:
+    """Every sum that the question states as true comes to what it says."""
+    for field, text in taught(case.question):
+        for one in sums.sums(text):
+            if not one.right:
+                yield field, f"{one.written!r} is wrong: it comes to {one.worked:.6g}"
+
+
+def taught(question: Question) -> Iterator[tuple[str, str]]:
+    """Each text that a question states as true, with the field that it stands in: all but prompts, what is contrary and misconceptions."""
+    for at, rubric in ("", question), *((f"followups.{one.id}.", one) for one in question.followups):
+        yield f"{at}answer", rubric.answer
+        for point in rubric.points:
+            yield from ((f"{at}points.{point.id}", text) for text in (point.statement, *point.phrasings, *point.formulas))
+        yield from ((f"{at}misconceptions.{one.id}", one.correction) for one in rubric.misconceptions)
+
+
 Proofs = Sequence[Callable[[Case], Failures]]
 
-BY_WORDS: Proofs = (answers, beliefs, key_sentences, heaped)
-"""What the plain grader proves: that a rubric and its model answer hang together, word by word."""
+BY_WORDS: Proofs = (answers, beliefs, key_sentences, heaped, calculations)
+"""What the plain grader proves: that a rubric and its model answer hang together, word by word and number by number."""
 
 BY_READING: Proofs = (answers, beliefs, heaped)
 """What the grader that learners meet proves."""
