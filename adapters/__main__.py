@@ -1,4 +1,4 @@
-"""The composition root and the `coach` command: builds everything top to bottom and undoes it in reverse."""
+"""The `coach` command: what each of its words does, and with which status it ends."""
 
 from __future__ import annotations
 
@@ -6,40 +6,26 @@ import argparse
 import asyncio
 import json
 import os
-import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import cached_property
 from io import TextIOWrapper
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bot.errors import CoachError, ContentError, SettingsError, StoreError
+from adapters.house import house, judge, packs
+from adapters.serving import FAILED, OK, interrupted, serve_platforms, serving
+from bot.errors import CoachError, ContentError, SettingsError
 
 if TYPE_CHECKING:
-    from bot.coach import Coach
     from bot.config import Settings
     from bot.content import Library, Rubric
-    from bot.database import Database
     from bot.grading import Judge
     from bot.grading.explain import ByReference, Explanation
     from bot.grading.reference import PlainReferences, Reference, ReferenceGrader
-    from bot.incidents import Incident
     from bot.model import Grade
-    from bot.ports import Adapter, Grader
 
-OK, FAILED, USAGE = 0, 1, 2
-
-REST = 1.5
-"""Seconds after the start in which nothing heavy is loaded: the first prompt comes first."""
-
-
-SWITCH = 0.001
-"""Seconds after which the grader's thread lets the conversation go on, where the interpreter's own are 0.005: a conversation takes
-many short steps, and each would wait that long."""
+USAGE = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -93,21 +79,12 @@ def _parser() -> argparse.ArgumentParser:
 # ---------------------------------------------------------------------------------------------- serving
 
 
-@dataclass(frozen=True)
-class House:
-    """Everything that runs beneath the platforms."""
-
-    settings: Settings
-    store: Database
-    coach: Coach
-
-
 def _run(options: argparse.Namespace) -> int:
     from bot.config import settings
 
     known = settings()
     if known.telegram_token or known.discord_token:
-        return asyncio.run(_serve(known, receiving=not options.worker))
+        return asyncio.run(serve_platforms(known, receiving=not options.worker))
     if options.worker:
         raise SettingsError("a worker serves the platforms whose token is set, and none is")
     return asyncio.run(_talk(known))
@@ -117,97 +94,6 @@ def _chat(options: argparse.Namespace) -> int:
     from bot.config import settings
 
     return asyncio.run(_talk(settings()))
-
-
-@asynccontextmanager
-async def house(known: Settings) -> AsyncIterator[House]:
-    """The engine with its database and packs, closed again at the end."""
-    from bot.coach import Coach
-    from bot.database import Database, sqlite_file
-
-    library = _library(known)
-    async with AsyncExitStack() as stack:
-        file = sqlite_file(known.database)
-        if file is not None:
-            stack.enter_context(_alone(file))
-        store = await Database.open(known.database, lease=timedelta(seconds=known.lease))
-        stack.push_async_callback(store.close)
-        coach = Coach(store, library, _graders(known, library, stack), incidents=_incidents(known, library))
-        stack.push_async_callback(coach.close)
-        yield House(known, store, coach)
-
-
-def _library(known: Settings) -> Library:
-    from bot.content import default_folder, load
-
-    return load(known.content or default_folder(), known.cache)
-
-
-def _incidents(known: Settings, library: Library) -> dict[str, Incident]:
-    from bot.content import default_folder
-    from bot.incidents import load
-
-    return load(known.content or default_folder(), library.syllabus)
-
-
-def _graders(known: Settings, library: Library, stack: AsyncExitStack) -> Grader:
-    """The judge in a thread of its own, refined by a language model where one is configured."""
-    from bot.grading import OffLoop
-    from bot.grading.refined import RefinedGrader, refine
-
-    # The matrices of a reply are small: on two busy cores a second thread for them made a grade take ten times as long.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    judging = OffLoop(lambda: _grader(known, library))
-    stack.callback(judging.close)
-    asyncio.get_running_loop().call_later(REST, judging.begin)
-    grader = refine(judging, known)
-    if isinstance(grader, RefinedGrader):
-        stack.push_async_callback(grader.close)
-    return grader
-
-
-def _grader(known: Settings, library: Library, name: str = "") -> Judge:
-    """The judge of that name, or the best that can be had; says so where that is not the one that comes with the coach."""
-    if name == "plain":
-        from bot.grading.plain import PlainGrader
-
-        return PlainGrader()
-    from bot.grading import offline
-
-    judge, reason = offline(library, known.cache)
-    if reason:
-        print(f"coach: {reason}", file=sys.stderr, flush=True)
-    return judge
-
-
-class _alone:
-    """Holds a lock beside the database's file, so that two processes never answer the same learner.
-
-    The kernel frees it however the process ends."""
-
-    def __init__(self, file: Path) -> None:
-        self._path = file.with_name(file.name + ".lock")
-        self._file: int | None = None
-
-    def __enter__(self) -> None:
-        try:
-            import fcntl
-        except ImportError:  # not on this system
-            return
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
-        except OSError as error:
-            raise StoreError(f"the folder of the database can't be written: {error.strerror}") from error
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._file)
-            raise StoreError(f"another coach is using {self._path.with_suffix('')}; stop it first, or set COACH_DATABASE") from None
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            os.close(self._file)
 
 
 async def _talk(known: Settings) -> int:
@@ -224,149 +110,9 @@ async def _talk(known: Settings) -> int:
             where = sqlite_file(known.database) or "the configured database"
             print(f"The coach is here in this terminal; your data is in {where}. /quit or Ctrl-D stops it.")
         async with serving(home, [console]):
-            with _interrupted(asyncio.current_task()), suppress(asyncio.CancelledError):
+            with interrupted(asyncio.current_task()), suppress(asyncio.CancelledError):
                 await console.converse()
     return OK
-
-
-@asynccontextmanager
-async def serving(home: House, adapters: Sequence[Adapter], inboxes: Sequence[Callable[[], Awaitable[None]]] = ()) -> AsyncIterator[None]:
-    """The courier, the clock and what other processes need, for as long as the platforms run.
-
-    inboxes: what begins the updates that nobody is at work on."""
-    from bot.clock import Clock
-    from bot.deliveries import Courier
-    from bot.sharing import Sharing
-
-    async def pick_up() -> None:
-        for inbox in inboxes:
-            await inbox()
-
-    platforms = [adapter.platform for adapter in adapters]
-    courier = Courier(home.store, home.coach, {adapter.platform: adapter for adapter in adapters})
-    home.coach.on_owed = courier.wake
-    clock = Clock(home.coach, home.store, platforms)
-    sharing = Sharing(home.store, home.coach, courier, platforms, pick_up)
-    running = [asyncio.create_task(courier.run()), asyncio.create_task(sharing.run())]
-    clock.start()
-    try:
-        yield
-    finally:
-        await clock.stop()
-        await courier.stop()
-        await sharing.stop()
-        with suppress(asyncio.CancelledError):
-            await asyncio.gather(*running)
-
-
-async def _serve(known: Settings, *, receiving: bool = True) -> int:
-    """Serves every platform that has a token until SIGTERM or SIGINT; one that fails leaves the others running."""
-    from bot.database import sqlite_file
-    from bot.logs import configure
-
-    if not receiving and sqlite_file(known.database) is not None:
-        raise SettingsError("a worker shares its database with other processes: set COACH_DATABASE to a PostgreSQL URL")
-    configure(known.log, json=known.log_json if known.log_json is not None else not sys.stderr.isatty())
-    sys.setswitchinterval(SWITCH)
-    async with house(known) as home:
-        platforms = list(_platforms(known, home.coach, receiving=receiving))
-        where = sqlite_file(known.database) or "the configured database"
-        names = " and ".join(platform.platform.capitalize() for platform in platforms)
-        how = "The coach serves" if receiving else "This worker sends for"
-        print(f"{how} {names}; its data is in {where}. Ctrl-C or SIGTERM stops it.", flush=True)
-        return await serve(home, platforms, receiving=receiving)
-
-
-async def serve(home: House, platforms: Sequence[Telegram | Discord], *, receiving: bool = True) -> int:
-    """Runs these platforms until SIGTERM or SIGINT."""
-    from adapters.web import serve_web
-
-    stopping = asyncio.Event()
-    routes = [route for one in platforms for route in one.routes()]
-    inboxes = [one.pick_up for one in platforms]
-    async with AsyncExitStack() as places, serving(home, platforms, inboxes), serve_web(home.settings.port, routes):
-        for platform in platforms if receiving else ():
-            await places.enter_async_context(home.store.place(platform.place, platform.turn))
-        with _signals(stopping):
-            running = [asyncio.create_task(_supervise(platform)) for platform in platforms]
-            stopped = asyncio.create_task(stopping.wait())
-            everything = asyncio.gather(*running)
-            both: set[asyncio.Future[Any]] = {stopped, everything}
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            stopped.cancel()
-            await asyncio.gather(*(platform.stop() for platform in platforms))
-            results = await everything
-    return OK if any(results) else FAILED
-
-
-def _platforms(known: Settings, coach: Coach, *, receiving: bool) -> Iterator[Telegram | Discord]:
-    if known.telegram_token:
-        from adapters.telegram import Telegram
-
-        secret = known.telegram_webhook_secret
-        yield Telegram(
-            coach, known.telegram_token.get_secret_value(), api=known.telegram_api, webhook_url=known.telegram_webhook_url,
-            webhook_secret=secret.get_secret_value() if secret else "", receiving=receiving,
-            turn=asyncio.Event(),
-        )  # fmt: skip
-    if known.discord_token:
-        from adapters.discord import Discord
-
-        yield Discord(
-            coach, known.discord_token.get_secret_value(), api=known.discord_api, cache=known.cache, receiving=receiving,
-            turn=asyncio.Event(),
-        )  # fmt: skip
-
-
-async def _supervise(platform: Telegram | Discord) -> bool:
-    """Runs a platform until it is stopped; False where its settings can't be used."""
-    try:
-        await platform.start()
-        await platform.run()
-    except SettingsError as error:
-        print(f"coach: {error}", file=sys.stderr, flush=True)
-        return False
-    return True
-
-
-class _signals:
-    """SIGINT and SIGTERM set `stopping`. A second SIGINT, from somebody at the keyboard, ends the process at once; a second SIGTERM
-    changes nothing: cut off in the middle, a message would come twice after the next start."""
-
-    def __init__(self, stopping: asyncio.Event) -> None:
-        self._stopping = stopping
-
-    def __enter__(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stop, number)
-
-    def _stop(self, number: signal.Signals) -> None:
-        if self._stopping.is_set() and number == signal.SIGINT:
-            os._exit(FAILED)
-        self._stopping.set()
-
-    def __exit__(self, *_: object) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-
-
-class _interrupted:
-    """SIGINT and SIGTERM cancel `task`, whatever it waits for."""
-
-    def __init__(self, task: asyncio.Task[object] | None) -> None:
-        self._task = task
-
-    def __enter__(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, lambda: self._task and self._task.cancel())
-
-    def __exit__(self, *_: object) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
 
 
 # ---------------------------------------------------------------------------------------------- tools
@@ -379,8 +125,8 @@ def _grade(options: argparse.Namespace) -> int:
         print("coach: --question and --json go with --explain", file=sys.stderr)
         return USAGE
     known = settings()
-    library = _library(known)
-    grader = _grader(known, library, options.grader)
+    library = packs(known)
+    grader = judge(known, library, options.grader)
     if options.explain:
         return _explain(options, library, grader)
     graders, status = _Graders(grader), OK
@@ -464,7 +210,7 @@ def _appeals(options: argparse.Namespace) -> int:
     from bot.config import settings
 
     known = settings()
-    return asyncio.run(appeals(known.database, _library(known), as_json=options.json))
+    return asyncio.run(appeals(known.database, packs(known), as_json=options.json))
 
 
 def _dead(options: argparse.Namespace) -> int:
@@ -479,7 +225,7 @@ def _flags(options: argparse.Namespace) -> int:
     from bot.config import settings
 
     known = settings()
-    return asyncio.run(flags(known.database, _library(known), as_json=options.json))
+    return asyncio.run(flags(known.database, packs(known), as_json=options.json))
 
 
 def _asked_to_grade(line: bytes, library: Library) -> tuple[dict[str, Any], Rubric | Reference, str]:
@@ -529,10 +275,6 @@ def _schema(options: argparse.Namespace) -> int:
     print(json.dumps(schema(), indent=2))
     return OK
 
-
-if TYPE_CHECKING:
-    from adapters.discord import Discord
-    from adapters.telegram import Telegram
 
 if __name__ == "__main__":
     raise SystemExit(main())

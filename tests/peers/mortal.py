@@ -48,7 +48,8 @@ class Counted(Coroutine[Any, Any, Any]):
 
 async def live(wanted: dict[str, Any], library: Any) -> None:
     """One life, until SIGTERM or the end that was ordered."""
-    from adapters.__main__ import House, serve
+    from adapters.house import House
+    from adapters.serving import serve
     from adapters.telegram import Telegram
     from bot.coach import Coach
     from bot.config import Settings
@@ -79,7 +80,8 @@ def main() -> None:
     import aiohttp
     import telegram.ext  # noqa: F401
 
-    import adapters.__main__
+    import adapters.house
+    import adapters.serving
     import adapters.telegram
     import adapters.web
     import bot.clock

@@ -1,0 +1,128 @@
+"""The house: the engine with its database, packs and graders, built from the settings and closed again at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bot.errors import StoreError
+
+if TYPE_CHECKING:
+    from bot.coach import Coach
+    from bot.config import Settings
+    from bot.content import Library
+    from bot.database import Database
+    from bot.grading import Judge
+    from bot.incidents import Incident
+    from bot.ports import Grader
+
+REST = 1.5
+"""Seconds after the start in which nothing heavy is loaded: the first prompt comes first."""
+
+
+@dataclass(frozen=True)
+class House:
+    """Everything that runs beneath the platforms."""
+
+    settings: Settings
+    store: Database
+    coach: Coach
+
+
+@asynccontextmanager
+async def house(known: Settings) -> AsyncIterator[House]:
+    """The engine with its database and packs, closed again at the end."""
+    from bot.coach import Coach
+    from bot.database import Database, sqlite_file
+
+    library = packs(known)
+    async with AsyncExitStack() as stack:
+        file = sqlite_file(known.database)
+        if file is not None:
+            stack.enter_context(_alone(file))
+        store = await Database.open(known.database, lease=timedelta(seconds=known.lease))
+        stack.push_async_callback(store.close)
+        coach = Coach(store, library, _graders(known, library, stack), incidents=_incidents(known, library))
+        stack.push_async_callback(coach.close)
+        yield House(known, store, coach)
+
+
+def packs(known: Settings) -> Library:
+    """The packs of the settings, or those that come with the coach."""
+    from bot.content import default_folder, load
+
+    return load(known.content or default_folder(), known.cache)
+
+
+def _incidents(known: Settings, library: Library) -> dict[str, Incident]:
+    from bot.content import default_folder
+    from bot.incidents import load
+
+    return load(known.content or default_folder(), library.syllabus)
+
+
+def _graders(known: Settings, library: Library, stack: AsyncExitStack) -> Grader:
+    """The judge in a thread of its own, refined by a language model where one is configured."""
+    from bot.grading import OffLoop
+    from bot.grading.refined import RefinedGrader, refine
+
+    # The matrices of a reply are small: on two busy cores a second thread for them made a grade take ten times as long.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    judging = OffLoop(lambda: judge(known, library))
+    stack.callback(judging.close)
+    asyncio.get_running_loop().call_later(REST, judging.begin)
+    grader = refine(judging, known)
+    if isinstance(grader, RefinedGrader):
+        stack.push_async_callback(grader.close)
+    return grader
+
+
+def judge(known: Settings, library: Library, name: str = "") -> Judge:
+    """The judge of that name, or the best that can be had; says so where that is not the one that comes with the coach."""
+    if name == "plain":
+        from bot.grading.plain import PlainGrader
+
+        return PlainGrader()
+    from bot.grading import offline
+
+    judge, reason = offline(library, known.cache)
+    if reason:
+        print(f"coach: {reason}", file=sys.stderr, flush=True)
+    return judge
+
+
+class _alone:
+    """Holds a lock beside the database's file, so that two processes never answer the same learner.
+
+    The kernel frees it however the process ends."""
+
+    def __init__(self, file: Path) -> None:
+        self._path = file.with_name(file.name + ".lock")
+        self._file: int | None = None
+
+    def __enter__(self) -> None:
+        try:
+            import fcntl
+        except ImportError:  # not on this system
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
+        except OSError as error:
+            raise StoreError(f"the folder of the database can't be written: {error.strerror}") from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._file)
+            raise StoreError(f"another coach is using {self._path.with_suffix('')}; stop it first, or set COACH_DATABASE") from None
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            os.close(self._file)
