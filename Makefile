@@ -3,21 +3,25 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: run test postgres bench bench-grading lint check lock
+.PHONY: run test postgres espeak bench bench-grading lint check lock
 .DEFAULT_GOAL := run
 
 run: .venv/.run
 	@$(BIN)/coach run
 
-test: .venv/.dev postgres
+test: .venv/.dev postgres espeak
 	$(BIN)/pytest -q -n 2 --dist worksteal
 
 # The tests start a PostgreSQL of their own; where it can't be had they say so and leave out what needs it.
 postgres:
 	@tests/peers/install_postgres || echo "no PostgreSQL here: what needs it is left out" >&2
 
+# They speak with espeak-ng; where it can't be had they say so and leave out what is spoken.
+espeak:
+	@tests/peers/install_espeak || echo "no espeak-ng here: what is spoken is left out" >&2
+
 # What docs/benchmarks.md says of speed.
-bench: .venv/.dev postgres
+bench: .venv/.dev postgres espeak
 	$(BIN)/python tests/bench/memory.py
 	$(BIN)/python tests/bench/discord_ack.py
 	$(BIN)/python tests/bench/postgres.py

@@ -8,6 +8,7 @@ CoachError
  │    ├── StoreRefused   it takes this for wrong: trying again won't help
  │    ├── StoreStale     what was read is no longer so: somebody else wrote meanwhile
  │    └── StoreTooNew    it was written by a later version of the coach
+ ├── Unusable            a recording that no words can be had from (in bot/speech/sound.py, with its reasons)
  └── SendError           a platform did not take a message
       ├── SendLater      not now: a flood limit or a passing fault
       ├── SendUnclear    nobody can say whether it arrived

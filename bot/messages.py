@@ -116,6 +116,18 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Clip:
+    """A recording as a platform hands it over.
+
+    mime: what the platform says it is, or ""; what it really is, its first bytes tell. seconds: how long the platform says it
+    is, or None where it says nothing."""
+
+    data: bytes = field(repr=False)
+    mime: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class File:
     """Something to look at or to keep, sent along with a reply.
 

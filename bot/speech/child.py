@@ -1,0 +1,174 @@
+"""What is done with a recording in a process of its own, which may be killed: run by `bot.speech.processes`, never imported.
+
+It reads one request from standard input and writes one answer to standard output: a line of JSON, then bytes. It imports nothing
+of the engine, so that it starts fast and knows no setting; it limits its own memory and time before it looks at the recording.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+RATES = (4_000, 384_000)
+CHANNELS = 8
+"""As many as 7.1 surround sound has."""
+
+BLOCK = 1 << 18
+"""Samples that are decoded at a time, all channels together."""
+
+
+SLACK = 0.8
+"""Share of the length that a file tells which must be in it."""
+
+
+class Refused(Exception):
+    """Why a recording is not decoded: the value of a `Reason`."""
+
+
+def limit(memory: int, seconds: int) -> None:
+    """No more than this many bytes and seconds of the processor from now on; no file is written and no process begun."""
+    os.nice(5)  # the conversation goes first
+    try:
+        import resource
+    except ImportError:  # not on this system: the parent's own time limit is left
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+# ---------------------------------------------------------------------------------------------- decoding
+
+
+def kind(data: bytes) -> str:
+    """What the first bytes say: "soundfile" or "av" can read it; "" for anything else."""
+    if data[:4] in (b"OggS", b"fLaC") or (data[:4] in (b"RIFF", b"RF64") and data[8:12] == b"WAVE"):
+        return "soundfile"
+    if data[:3] == b"ID3" or (len(data) > 2 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0 and data[1] & 0x06):
+        return "soundfile"  # MP3; ADTS, which looks alike, has a layer of 0
+    if data[4:8] == b"ftyp" or data[:4] == b"\x1a\x45\xdf\xa3" or (len(data) > 2 and data[0] == 0xFF and data[1] & 0xF6 == 0xF0):
+        return "av"  # MP4 and M4A, WebM, ADTS
+    return ""
+
+
+def cut_off(data: bytes) -> bool:
+    """Whether an Ogg or WAV file ends before what it says of itself."""
+    if data[:4] == b"OggS":
+        at = 0
+        while at < len(data):
+            if data[at : at + 4] != b"OggS" or len(data) < at + 27:
+                return at + 27 > len(data)
+            segments = data[at + 27 : at + 27 + data[at + 26]]
+            at += 27 + data[at + 26] + sum(segments)
+        return at > len(data)
+    if data[:4] == b"RIFF":
+        at = 12
+        while at + 8 <= len(data):
+            size = int.from_bytes(data[at + 4 : at + 8], "little")
+            if data[at : at + 4] == b"data":
+                return at + 8 + size > len(data) and size < 0x7FFF_0000  # a recorder that streams writes no true size
+            at += 8 + size + size % 2
+    return False
+
+
+def with_soundfile(data: bytes) -> Iterator[tuple[int, Any]]:
+    """Blocks of samples [frames, channels], each with the rate. Raises Refused at the end where the file says it is longer."""
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(io.BytesIO(data)) as file:
+            _check(file.samplerate, file.channels)
+            frames, came = max(1, BLOCK // file.channels), 0
+            while len(block := file.read(frames, dtype="float32", always_2d=True)):
+                came += len(block)
+                yield file.samplerate, block
+            if came < SLACK * file.frames:
+                raise Refused("broken")
+    except soundfile.SoundFileError as error:
+        raise Refused("broken") from error
+
+
+def with_av(data: bytes) -> Iterator[tuple[int, Any]]:
+    """The same, for what libav alone can read."""
+    try:
+        import av
+    except ImportError:
+        raise Refused("needs extra") from None
+    try:
+        with av.open(io.BytesIO(data), mode="r", metadata_errors="ignore") as container:
+            if not container.streams.audio:
+                raise Refused("not audio")
+            stream = container.streams.audio[0]
+            _check(stream.rate or 0, stream.channels or 0)
+            plain = av.AudioResampler(format="fltp", layout=stream.layout, rate=stream.rate)
+            came = 0
+            for frame in container.decode(stream):
+                for part in plain.resample(frame):
+                    came += part.samples
+                    yield part.sample_rate, part.to_ndarray().T
+            if container.duration and came / stream.rate < SLACK * container.duration / av.time_base - 1:
+                raise Refused("broken")
+    except (av.FFmpegError, ValueError) as error:
+        raise Refused("broken") from error
+
+
+def _check(rate: int, channels: int) -> None:
+    if channels > CHANNELS:
+        raise Refused("channels")
+    if not RATES[0] <= rate <= RATES[1] or channels < 1:
+        raise Refused("broken")
+
+
+def decoded(data: bytes, rate: int, longest: float) -> bytes:
+    """The recording as one channel of 32-bit floats, `rate` a second. Its length is counted while it unfolds."""
+    import numpy as np
+    import soxr
+
+    how = kind(data)
+    if not how:
+        raise Refused("not audio")
+    if cut_off(data):
+        raise Refused("broken")
+    parts: list[Any] = []
+    stream: Any = None
+    came, of = 0, 0
+    for of, block in with_av(data) if how == "av" else with_soundfile(data):
+        came += len(block)
+        if came > longest * of:
+            raise Refused("too long")
+        if stream is None:
+            stream = soxr.ResampleStream(of, rate, 1, dtype="float32")
+        mono = np.ascontiguousarray(block.mean(axis=1), dtype=np.float32)
+        parts.append(stream.resample_chunk(np.nan_to_num(mono, nan=0.0, posinf=1.0, neginf=-1.0)))
+    if stream is None:
+        raise Refused("empty")
+    parts.append(stream.resample_chunk(np.zeros(0, dtype=np.float32), last=True))
+    return bytes(np.clip(np.concatenate(parts), -1.0, 1.0).astype(np.float32).tobytes())
+
+
+# ---------------------------------------------------------------------------------------------- one request
+
+
+def main() -> None:
+    asked = json.loads(sys.stdin.buffer.readline())
+    limit(asked["memory"], asked["seconds"])
+    data = sys.stdin.buffer.read()
+    told: dict[str, Any] = {}
+    made = b""
+    try:
+        made = decoded(data, asked["rate"], asked["longest"])
+    except Refused as refused:
+        told["refused"] = str(refused)
+    except MemoryError:
+        told["refused"] = "broken"
+    sys.stdout.buffer.write(json.dumps(told | {"bytes": len(made)}).encode() + b"\n" + made)
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()
