@@ -70,9 +70,10 @@ def _parser() -> argparse.ArgumentParser:
             one.add_argument("--json", action="store_true", help="with --explain: as JSON")
         if name in ("dead", "appeals", "flags"):
             one.add_argument("--json", action="store_true", help="as JSON")
-    from adapters.authoring import add_commands
+    from adapters import authoring, database
 
-    add_commands(commands)
+    authoring.add_commands(commands)
+    database.add_commands(commands)
     return parser
 
 

@@ -9,10 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from bot.errors import StoreError
 
 if TYPE_CHECKING:
     from bot.coach import Coach
@@ -41,12 +38,13 @@ async def house(known: Settings) -> AsyncIterator[House]:
     """The engine with its database and packs, closed again at the end."""
     from bot.coach import Coach
     from bot.database import Database, sqlite_file
+    from bot.database.alone import Alone
 
     library = packs(known)
     async with AsyncExitStack() as stack:
         file = sqlite_file(known.database)
         if file is not None:
-            stack.enter_context(_alone(file))
+            stack.enter_context(Alone(file))
         store = await Database.open(known.database, lease=timedelta(seconds=known.lease))
         stack.push_async_callback(store.close)
         coach = Coach(store, library, _graders(known, library, stack), incidents=_incidents(known, library))
@@ -96,33 +94,3 @@ def judge(known: Settings, library: Library, name: str = "") -> Judge:
     if reason:
         print(f"coach: {reason}", file=sys.stderr, flush=True)
     return judge
-
-
-class _alone:
-    """Holds a lock beside the database's file, so that two processes never answer the same learner.
-
-    The kernel frees it however the process ends."""
-
-    def __init__(self, file: Path) -> None:
-        self._path = file.with_name(file.name + ".lock")
-        self._file: int | None = None
-
-    def __enter__(self) -> None:
-        try:
-            import fcntl
-        except ImportError:  # not on this system
-            return
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600)
-        except OSError as error:
-            raise StoreError(f"the folder of the database can't be written: {error.strerror}") from error
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._file)
-            raise StoreError(f"another coach is using {self._path.with_suffix('')}; stop it first, or set COACH_DATABASE") from None
-
-    def __exit__(self, *_: object) -> None:
-        if self._file is not None:
-            os.close(self._file)

@@ -20,7 +20,7 @@ async def _opened(url: str) -> AsyncIterator[Database | None]:
     if file is not None and not file.exists():
         yield None
         return
-    store = await Database.open(url)
+    store = await Database.open(url, migrate=False)
     try:
         yield store
     finally:

@@ -9,12 +9,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from uuid import uuid4
 
-from sqlalchemy import CursorResult, event, text
+import structlog
+from sqlalchemy import URL, CursorResult, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -35,6 +36,8 @@ BUSY = ("08", "40", "53", "57", "55P03")
 https://www.postgresql.org/docs/15/errcodes-appendix.html"""
 
 Clock = Callable[[], datetime]
+
+log = structlog.get_logger("database")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -84,20 +87,25 @@ class Connected:
         self._writer: AbstractAsyncContextManager[Any] = asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
 
     @classmethod
-    async def open(cls, url: str, *, lease: timedelta = LEASE, now: Clock = lambda: datetime.now(UTC)) -> Self:
-        """Connects, brings the schema up to date and returns the store.
+    async def open(cls, url: str, *, lease: timedelta = LEASE, now: Clock = lambda: datetime.now(UTC), migrate: bool = True) -> Self:
+        """Connects, brings the schema up to date and returns the store. A file of an earlier version is copied beside itself before.
 
-        Raises StoreError in one sentence where that can't be done, StoreTooNew where the schema is a later one."""
+        migrate: False where an earlier schema is to be refused instead. Raises StoreError in one sentence where it can't be done,
+        StoreTooNew where the schema is a later one."""
         from bot.migrations import upgrade
 
         engine = _engine(url)
         try:
+            file = sqlite_file(url)
+            if file is not None and migrate:
+                async with translating():
+                    await asyncio.to_thread(_forwards, file)
             async with translating(), engine.begin() as connection:
                 if engine.dialect.name == "postgresql":
                     from bot.database.postgres import prepare
 
                     await prepare(connection, now, MOST_SKEW)
-                await connection.run_sync(upgrade)
+                await connection.run_sync(partial(upgrade, migrate=migrate))
         except BaseException:
             await engine.dispose()
             raise
@@ -214,6 +222,33 @@ def _engine(url: str) -> AsyncEngine:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
+
+
+def _forwards(file: Path) -> None:
+    """Migrates a file of an earlier version, after a copy of it was made; leaves alone what is empty or up to date.
+
+    In a transaction of its own, in which nothing is looked at that refers to a table while that is being made anew."""
+    from bot.database.backup import before_upgrade, revision_of
+    from bot.migrations import HEAD, refuse_later, upgrade
+
+    revision = revision_of(file)
+    if revision in (None, HEAD):
+        return
+    if revision:
+        refuse_later(revision)
+    copy = before_upgrade(file, revision or "")
+    engine = create_engine(URL.create("sqlite", database=str(file)), hide_parameters=True)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys=OFF"))
+    event.listen(engine, "begin", _begin_sqlite)
+    try:
+        with engine.connect().execution_options(writes=True) as connection, connection.begin():
+            upgrade(connection)
+            if connection.execute(text("PRAGMA foreign_key_check")).first() is not None:
+                raise StoreError("the database can't be upgraded: a row would refer to nothing; it is left as it was")
+    finally:
+        engine.dispose()
+    log.info("database upgraded", schema_before=revision, schema=HEAD, copy=copy.name)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
