@@ -100,7 +100,8 @@ def check(options: argparse.Namespace) -> int:
         print(f"incidents: {incidents}")
     required = library.syllabus.required
     present = sum(id in library.questions for id in required)
-    print(f"questions: {len(library.questions)}; of the syllabus: {present} of {len(required)}; problems: {len(problems)}")
+    of_syllabus = f"of the syllabus: {present} of {len(required)}; " if required else ""
+    print(f"questions: {len(library.questions)}; {of_syllabus}problems: {len(problems)}")
     return 1 if problems else 0
 
 
@@ -126,13 +127,15 @@ def new(options: argparse.Namespace) -> int:
     from bot.content import default_folder, read
 
     folder: Path = options.folder or default_folder()
+    if any("/" in name or name.startswith(".") for name in (options.pack, options.topic)):
+        raise CoachError("a pack and a topic are plain names")
+    if not (folder / "syllabus.toml").exists():
+        _begin(folder)
     library, _ = read(folder)
     if options.id in library.questions:
         raise CoachError(f"there is a question {options.id!r} already, in {library.questions[options.id].file}")
     if options.section not in library.syllabus.sections:
         raise CoachError(f"there is no section {options.section!r}; there are {', '.join(library.syllabus.sections)}")
-    if any("/" in name or name.startswith(".") for name in (options.pack, options.topic)):
-        raise CoachError("a pack and a topic are plain names")
     file = folder / options.pack / f"{options.topic}.toml"
     text = skeleton(options.id)
     if file.is_file():
@@ -146,6 +149,16 @@ def new(options: argparse.Namespace) -> int:
         topic.write(text)
     print(f"{file}: fill in what says TODO, then: coach check {folder}")
     return 0
+
+
+def _begin(folder: Path) -> None:
+    """Gives a new folder of packs the names of sections, tracks, competencies and mistakes that come with the coach; no question is
+    required there."""
+    from bot.content import default_folder
+
+    names, _, _ = (default_folder() / "syllabus.toml").read_text("utf-8").partition("[[questions]]")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "syllabus.toml").write_text(names.rstrip() + "\n", "utf-8")
 
 
 def skeleton(id: str) -> str:

@@ -147,3 +147,36 @@ def test_what_was_proved_before_is_taken_from_the_cache_until_a_text_changes(pac
     file.write_text(file.read_text("utf-8").replace('title = "The median"', 'title = "Medians"'), "utf-8")
     proof.untrue(read(packs)[0], third, proof.BY_WORDS, cache=tmp_path)
     assert (first.asked > 0, second.asked, third.asked > 0) == (True, 0, True)
+
+
+def _drafted(text: str, *changes: tuple[str, str]) -> str:
+    for final, draft in changes:
+        assert text.count(final) == 1
+        text = text.replace(final, draft)
+    return text
+
+
+def test_the_example_of_the_guide_goes_from_its_draft_to_green_as_the_guide_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The drafts are made from the finished question; what the check says of them, and of it, stands in the guide word for word."""
+    docs = Path(__file__).parents[1] / "docs"
+    guide, final = (docs / "authoring.md").read_text("utf-8"), (docs / "early-stopping.toml").read_text("utf-8")
+    shown = re.findall(r"```text\n\$ \.venv/bin/coach (check[^\n]*) my-packs\n(.*?)```", guide, re.DOTALL)
+    truth = (
+        ("stop early with a patience of, say, 5 epochs, so that one unlucky epoch doesn't end the run", "stop when it is time"),
+        ("1 - 27 / 60 = 55%", "1 - 27 / 60 = 45%"),
+    )
+    few = ('  "so um you keep another part of the data locked away and score on that",\n', "")
+    fewer = ('  "for reporting must be data which nobody used for tuning",\n', "")
+    drafts = [_drafted(final, *truth, few, fewer), _drafted(final, *truth), final]
+    packs = tmp_path / "my-packs"
+    begun = ["content", "new", "early-stopping", "--pack", "my-pack", "--topic", "training", "--section", "deep-learning"]
+    assert main([*begun, "--folder", str(packs)]) == 0
+    capsys.readouterr()
+    assert len(shown) == len(drafts)
+
+    for draft, (command, said) in zip(drafts, shown, strict=True):
+        (packs / "my-pack/training.toml").write_text(draft, "utf-8")
+        assert main([*command.split(), str(packs)]) == (0 if draft == final else 1)
+        assert capsys.readouterr().out == said
