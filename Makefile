@@ -22,6 +22,8 @@ espeak:
 
 # What docs/benchmarks.md says of speed.
 bench: .venv/.dev postgres espeak
+	$(BIN)/python tests/bench/packs.py
+	$(BIN)/python tests/bench/start.py
 	$(BIN)/python tests/bench/memory.py
 	$(BIN)/python tests/bench/discord_ack.py
 	$(BIN)/python tests/bench/postgres.py
