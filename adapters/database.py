@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +52,50 @@ def restore(options: argparse.Namespace) -> int:
     return 0
 
 
+def copy(options: argparse.Namespace) -> int:
+    """Copies the whole database into another, empty one, and compares them row by row."""
+    import asyncio
+
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    from bot.config import settings
+
+    try:
+        make_url(options.url)
+    except ArgumentError:
+        raise CoachError("the target is no database URL, such as postgresql://coach@host/coach") from None
+    copied = asyncio.run(_copied(settings().database, options.url))
+    if options.json:
+        print(json.dumps({"rows": copied}, indent=1))
+    else:
+        told = ", ".join(f"{name} {count}" for name, count in copied.items() if count)
+        print(f"Copied and compared row by row: {sum(copied.values()):,} rows.\n  {told or 'no rows'}")
+        print("The old database is left as it is. Set COACH_DATABASE to the new one and start the coach.")
+    return 0
+
+
+async def _copied(source: str, target: str) -> dict[str, int]:
+    from bot.database import Database, sqlite_file
+    from bot.database.alone import Alone
+    from bot.database.moving import copy as move
+
+    files = [sqlite_file(source), sqlite_file(target)]
+    if files[0] is not None and not files[0].exists():
+        raise CoachError(f"there is no database at {files[0]} yet")
+    if source == target or (files[0] is not None and files[1] is not None and files[0].resolve() == files[1].resolve()):
+        raise CoachError("the target is the database itself")
+    async with AsyncExitStack() as stack:
+        for file in files:
+            if file is not None:
+                stack.enter_context(Alone(file))
+        stores = []
+        for url in (source, target):
+            stores.append(await Database.open(url, migrate=False))
+            stack.push_async_callback(stores[-1].close)
+        return await move(*stores)
+
+
 def _say(done: str, holding: Holding, *, as_json: bool, kept: Path | None = None) -> None:
     if as_json:
         told = {"file": str(holding.file), "bytes": holding.size, "schema": holding.revision, "rows": holding.rows}
@@ -74,3 +119,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     one.add_argument("file", type=Path, help="what `coach db backup`, or an upgrade, made")
     one.add_argument("--json", action="store_true", help="as JSON")
     one.set_defaults(run=restore)
+    one = tools.add_parser("copy", help="copy it into another, empty database, and compare them", description=copy.__doc__)
+    one.add_argument("url", help="postgresql://USER:PASSWORD@HOST/NAME, or sqlite:///FILE")
+    one.add_argument("--json", action="store_true", help="as JSON")
+    one.set_defaults(run=copy)
