@@ -46,6 +46,12 @@ class Settings(BaseSettings):
     llm_timeout: Annotated[float, Field(gt=0, le=300)] = 20.0
     llm_daily: Annotated[int, Field(ge=0)] = 500
     llm_daily_learner: Annotated[int, Field(ge=0)] = 40
+    voice: Literal["", "off", "espeak-ng", "piper", "endpoint"] = ""
+    voice_model: str = ""
+    voice_name: str = ""
+    voice_base_url: Url = ""
+    voice_key: SecretStr | None = None
+    voice_timeout: Annotated[float, Field(gt=0, le=120)] = 20.0
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     log: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     log_json: bool | None = None

@@ -145,6 +145,21 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class VoiceNote:
+    """Something said aloud, as chat platforms play it: one channel of Opus in an OGG file.
+
+    seconds: its length. waveform: how loud it is from step to step, each 0..255, at most 256 of them."""
+
+    data: bytes = field(repr=False)
+    seconds: float
+    waveform: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.data.startswith(b"OggS") or self.seconds <= 0 or not 1 <= len(self.waveform) <= 256:
+            raise ValueError("a voice note is an OGG file that lasts some time and has 1 to 256 steps of a waveform")
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """What the coach says: spans in order, then rows of buttons.
 
