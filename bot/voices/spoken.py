@@ -6,7 +6,10 @@ import re
 from collections.abc import Callable
 
 CODE = "There is code in the text."
-"""What is said instead of a block of code, or of a line of it that nobody would read aloud."""
+"""What is said instead of a block of code."""
+
+THE_CODE = "the code in the text"
+"""What is said instead of code within a sentence that nobody would read aloud."""
 
 LONGEST_CODE = 70
 """Characters of code within a sentence that are still read."""
@@ -92,7 +95,7 @@ def spoken(text: str) -> str:
 def _code(code: str) -> str:
     """Code within a sentence: names as words; what is longer than anybody reads is only mentioned."""
     if len(code) > LONGEST_CODE or "://" in code:
-        return CODE
+        return THE_CODE
     code = re.sub(r"\(\s*\*\s*\)", " star", code)
     code = re.sub(r"(?<=\w)\(\s*\)", "", code)
     # A table and its columns.
