@@ -39,6 +39,7 @@ async def house(known: Settings) -> AsyncIterator[House]:
     from bot.coach import Coach
     from bot.database import Database, sqlite_file
     from bot.database.alone import Alone
+    from bot.owners import owners
 
     library = packs(known)
     async with AsyncExitStack() as stack:
@@ -47,7 +48,7 @@ async def house(known: Settings) -> AsyncIterator[House]:
             stack.enter_context(Alone(file))
         store = await Database.open(known.database, lease=timedelta(seconds=known.lease))
         stack.push_async_callback(store.close)
-        coach = Coach(store, library, _graders(known, library, stack), incidents=_incidents(known, library))
+        coach = Coach(store, library, _graders(known, library, stack), incidents=_incidents(known, library), owners=owners(known.owners))
         stack.push_async_callback(coach.close)
         yield House(known, store, coach)
 

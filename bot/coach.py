@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -29,6 +29,7 @@ from bot.desks.interviewing import Interviewing
 from bot.desks.investigating import Investigating
 from bot.desks.keeping import Keeping
 from bot.desks.linking import Linking
+from bot.desks.overseeing import Overseeing
 from bot.desks.replying import Replying
 from bot.desks.reporting import Reporting
 from bot.desks.resting import Resting
@@ -102,8 +103,10 @@ class Coach:
         draw: Callable[[str], str] = secrets.choice,
         incidents: Mapping[str, Incident] | None = None,
         on_owed: Callable[[], None] = lambda: None,
+        owners: Collection[tuple[str, str]] = (),
     ) -> None:
-        """`on_owed` is called whenever messages were written that wait to be sent. `draw` takes one letter of a secret."""
+        """`on_owed` is called whenever messages were written that wait to be sent. `draw` takes one letter of a secret. owners: who
+        may oversee it, each as a platform and a chat or user there."""
         self._store = store
         self._library = library
         self._now = now
@@ -125,10 +128,11 @@ class Coach:
         self._hosting = Hosting(tools)
         investigating, reporting = Investigating(tools, self._replying), Reporting(tools)
         self._interviewing = Interviewing(tools, self._replying, investigating, reporting)
+        self._overseeing = Overseeing(tools, owners)
         self._desks: tuple[Desk, ...] = (
             self._settings, asking, self._replying, Standing(tools), Resting(tools), Appealing(tools, self._replying),
             Linking(tools), Weekly(tools), Keeping(tools), Snoozing(tools), self._quizzing, self._hosting, investigating, reporting,
-            self._interviewing,
+            self._interviewing, self._overseeing,
         )  # fmt: skip
         self._handlers: dict[str, Handler] = {name: handler for desk in self._desks for name, handler in desk.handlers.items()}
         self._taking: dict[Occasion, Desk] = {occasion: desk for desk in self._desks for occasion in desk.while_open}
@@ -264,6 +268,8 @@ class Coach:
 
     async def _decide(self, message: Message, meaning: Meaning, memory: Memory, now: datetime) -> Outcome:
         known = memory.learner
+        if (order := self._overseeing.order(message)) is not None:
+            return await self._overseeing.obey(order, memory, now)
         # Somebody who tries a command in a group has not asked for a question a day there.
         home = message.address if message.private else replace(message.address, chat="")
         learner = known or Learner(self._new_id(), now, home, minute=DEFAULT_MINUTE if message.private else None)
@@ -325,6 +331,7 @@ class Coach:
             await asyncio.sleep(0)
         await self._hosting.tick(platforms)
         await self._interviewing.tick(platforms)
+        self._overseeing.ticked = self._now()
         return total
 
     async def compose(self, owed: Owed) -> Reply | PutOff | None:

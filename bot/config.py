@@ -10,12 +10,18 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from bot.errors import SettingsError
+from bot.owners import owners
 
 
 def _base(url: str) -> str:
     if url and not url.startswith(("http://", "https://")):
         raise ValueError("begins with http:// or https://")
     return url.rstrip("/")
+
+
+def _owners(text: str) -> str:
+    owners(text)
+    return text
 
 
 Url = Annotated[str, AfterValidator(_base)]
@@ -30,6 +36,7 @@ class Settings(BaseSettings):
 
     database: str = Field(default_factory=lambda: f"sqlite:///{user_data_path('interview-coach') / 'coach.db'}")
     lease: Annotated[float, Field(ge=1, le=25)] = 20.0
+    owners: Annotated[str, AfterValidator(_owners)] = ""
     content: Path | None = None
     files: Path = Field(default_factory=lambda: user_data_path("interview-coach") / "files")
     cache: Path = Field(default_factory=lambda: user_cache_path("interview-coach"))

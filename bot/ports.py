@@ -28,6 +28,7 @@ from bot.model import (
     Sure,
 )
 from bot.outbox import Dead, Lane, Owed, Pace
+from bot.owners import Broadcast, Day, Progress, Vitals
 from bot.rounds import Entry, Round, Setup, Total
 
 grading_for: ContextVar[str] = ContextVar("grading_for", default="")
@@ -91,6 +92,24 @@ class WholeStore(Protocol):
 
     async def everything(self, learner: str) -> dict[str, list[dict[str, Any]]]:
         """Every row that is kept of a learner, by table, as JSON knows values."""
+
+
+class OwnerStore(Protocol):
+    """What the owner sees, and messages to everybody; they are written, and sent out, through `Changes.also`."""
+
+    async def vitals(self, since: datetime, now: datetime) -> Vitals:
+        """How the coach is; what is counted by the day is counted since then."""
+
+    async def per_day(self, now: datetime, many: int) -> list[Day]:
+        """So many days by UTC, today first."""
+
+    async def audience(self, now: datetime) -> tuple[int, int]:
+        """How many learners get what goes to everybody, and how many don't."""
+
+    async def broadcast(self, id: str) -> Broadcast | None: ...
+
+    async def broadcasts(self, most: int) -> list[Progress]:
+        """The latest that were sent, with what became of them."""
 
 
 class Weeks(Protocol):
@@ -195,7 +214,7 @@ class Venue(Protocol):
         """Those of `members` who are still there, or of whom nobody can say."""
 
 
-class Store(AppealStore, CardStore, LinkStore, InterviewStore, Rounds, Weeks, WholeStore, Protocol):
+class Store(AppealStore, CardStore, LinkStore, InterviewStore, OwnerStore, Rounds, Weeks, WholeStore, Protocol):
     """What the coach remembers. Every time is UTC; every method is one transaction; safe for concurrent tasks.
 
     Raises StoreError, and StoreBusy where trying again may help.
