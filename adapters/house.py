@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bot.grading import Judge
     from bot.incidents import Incident
     from bot.ports import Grader
+    from bot.watching import Watcher
 
 REST = 1.5
 """Seconds after the start in which nothing heavy is loaded: the first prompt comes first."""
@@ -34,8 +35,8 @@ class House:
 
 
 @asynccontextmanager
-async def house(known: Settings) -> AsyncIterator[House]:
-    """The engine with its database and packs, closed again at the end."""
+async def house(known: Settings, watcher: Watcher | None = None) -> AsyncIterator[House]:
+    """The engine with its database and packs, closed again at the end. watcher: who is told of what goes on."""
     from bot.coach import Coach
     from bot.database import Database, sqlite_file
     from bot.database.alone import Alone
@@ -48,7 +49,8 @@ async def house(known: Settings) -> AsyncIterator[House]:
             stack.enter_context(Alone(file))
         store = await Database.open(known.database, lease=timedelta(seconds=known.lease))
         stack.push_async_callback(store.close)
-        coach = Coach(store, library, _graders(known, library, stack), incidents=_incidents(known, library), owners=owners(known.owners))
+        graders, incidents = _graders(known, library, stack), _incidents(known, library)
+        coach = Coach(store, library, graders, incidents=incidents, owners=owners(known.owners), watcher=watcher)
         stack.push_async_callback(coach.close)
         yield House(known, store, coach)
 

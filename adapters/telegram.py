@@ -43,6 +43,9 @@ POLL = 25
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 60.0
 """Seconds before something that failed is tried again; twice as many each time."""
 
+TURNS = 30.0
+"""Seconds that turns under way have to end where the coach stops and nobody says how long."""
+
 WANTED = ["message", "callback_query", "my_chat_member"]
 SHORT_DESCRIPTION = "A machine-learning interview question a day, graded point by point with the reasons."
 
@@ -120,7 +123,8 @@ class Telegram:
         """Says hello to Telegram. Raises SettingsError where it refuses the token; waits while it can't be reached."""
         if not await self._insist(self._application.initialize):
             return
-        await self._application.start()
+        if not self._application.running:  # this may be the second time, after a fault
+            await self._application.start()
         if self._receiving:
             await self._introduce()
         if self._stopping.is_set():
@@ -145,11 +149,16 @@ class Telegram:
             self.connected = await self._insist(self._bot.delete_webhook)
             await self._poll()
 
-    async def stop(self) -> None:
-        """Takes no more updates, finishes the turns and the messages in hand and says goodbye."""
+    async def finish(self, longest: float = TURNS) -> None:
+        """Takes no more updates and finishes the turns in hand, for so many seconds; their replies may still be sent."""
         self._stopping.set()
         self._ready = self.connected = False
-        await self._turns.finished(timeout=15)
+        await self._turns.finished(timeout=longest)
+
+    async def stop(self) -> None:
+        """Takes no more updates, finishes the turns and the messages in hand and says goodbye."""
+        if not self._stopping.is_set():
+            await self.finish()
         self._closed = True
         if self._sending:
             # Cut off in the middle, a message would come a second time after the restart.
@@ -182,6 +191,7 @@ class Telegram:
             except InvalidToken:
                 raise _refused() from None
             except TelegramError as error:
+                self._coach.watcher.trouble(PLATFORM, type(error).__name__)
                 log.warning("telegram is away", kind=type(error).__name__, reason=str(error) if type(error) is BadRequest else "")
                 pause = await self._wait(_seconds(error) if isinstance(error, RetryAfter) else pause)
         return False
@@ -214,6 +224,7 @@ class Telegram:
                 raise _refused() from None
             except Exception as error:  # of whatever kind: a platform that can't be read ends neither itself nor the others
                 self.connected = False
+                self._coach.watcher.trouble(PLATFORM, type(error).__name__)
                 reason = "another program polls with this token" if isinstance(error, Conflict) else type(error).__name__
                 log.warning("no updates", reason=reason)
                 pause = await self._wait(_seconds(error) if isinstance(error, RetryAfter) else pause)
@@ -294,6 +305,7 @@ class Telegram:
 
     async def _on_update(self, update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
         key = str(update.update_id)
+        structlog.contextvars.bind_contextvars(turn=f"{PLATFORM}:{key}")  # this task is the turn's own
         try:
             message = await self._message(update)
             if message is None:

@@ -36,7 +36,8 @@ class EverySecond(BaseTrigger):  # type: ignore[misc]
 
 
 class Clock:
-    """Ticks until stopped. `last_tick` tells when the database was last asked with success, UTC."""
+    """Ticks until stopped. `last_tick` tells when the database was last asked with success, UTC; `trouble` why the last tick failed,
+    "" where it did not; `under_way` whether one is."""
 
     def __init__(self, coach: Coach, store: Store, platforms: Sequence[str]) -> None:
         self._coach = coach
@@ -48,6 +49,7 @@ class Clock:
         self._idle.set()
         self._ahead: float | None = None
         self.last_tick: datetime | None = None
+        self.trouble = ""
 
     def start(self) -> None:
         jobs = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
@@ -61,9 +63,9 @@ class Clock:
             if self._was_set_back():
                 await self._store.reschedule(datetime.now(UTC))
             await self._coach.deliver_due(self._platforms)
-            self.last_tick = datetime.now(UTC)
+            self.last_tick, self.trouble = datetime.now(UTC), ""
         except StoreError as error:
-            self._ahead = None
+            self._ahead, self.trouble = None, str(error)
             log.warning("tick failed", reason=str(error))
 
     def _was_set_back(self) -> bool:
@@ -77,6 +79,10 @@ class Clock:
             await self._store.tidy(datetime.now(UTC))
         except StoreError as error:
             log.warning("tidying failed", reason=str(error))
+
+    @property
+    def under_way(self) -> bool:
+        return not self._idle.is_set()
 
     async def stop(self) -> None:
         """Begins no further tick and lets the one under way end: the scheduler would report a cancelled one as a failure."""

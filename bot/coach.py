@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
+from time import perf_counter
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
@@ -44,6 +45,7 @@ from bot.messages import Address, Choice, Message, Reply
 from bot.model import Changes, Forgotten, Learner, Mark, MarkKind, Memory, Occasion
 from bot.outbox import Lane, Owed, PutOff
 from bot.ports import Grader, Store, Venue
+from bot.watching import Watched, Watcher, timed
 
 Meaning = commands.Called | commands.Unknown | commands.Plain
 
@@ -104,21 +106,25 @@ class Coach:
         incidents: Mapping[str, Incident] | None = None,
         on_owed: Callable[[], None] = lambda: None,
         owners: Collection[tuple[str, str]] = (),
+        watcher: Watcher | None = None,
     ) -> None:
         """`on_owed` is called whenever messages were written that wait to be sent. `draw` takes one letter of a secret. owners: who
-        may oversee it, each as a platform and a chat or user there."""
+        may oversee it, each as a platform and a chat or user there. watcher: who is told of what goes on, also by those who work
+        beside the coach."""
         self._store = store
         self._library = library
         self._now = now
         self._new_id = new_id
         self.on_owed = on_owed
+        self.watcher = watcher or Watcher()
         self.at_work: set[tuple[str, str]] = set()
         """The updates, by platform and key, that this process is at work on."""
         self.venues: dict[str, Venue] = {}
         """What each platform knows of its servers; a platform that has servers adds itself."""
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        watched = Watched(grader, self.watcher)
         tools = Tools(
-            store, library, grader, now, rng or Random(), new_id, draw, self.venues, lambda: self.on_owed(), incidents=incidents or {}
+            store, library, watched, now, rng or Random(), new_id, draw, self.venues, lambda: self.on_owed(), incidents=incidents or {}
         )  # fmt: skip
         self._studio = tools.studio
         asking = Asking(tools)
@@ -148,7 +154,11 @@ class Coach:
         The replies are owed (written to the outbox) when this returns. Raises StoreError where nothing could be read or
         written: then nothing has happened, and the message may be handled again.
         """
-        meaning = commands.understand(commands.clean(message.text))
+        with structlog.contextvars.bound_contextvars(turn=f"{message.address.platform}:{message.key}"):
+            return await self._handle(message)
+
+    async def _handle(self, message: Message) -> tuple[Reply, ...]:
+        meaning, began = commands.understand(commands.clean(message.text)), perf_counter()
         async with self._alone(lambda: self._concerned(message.address, meaning)):
             if not await self._store.ours(message.address.platform, message.key):
                 self.leave(message.address.platform, message.key)
@@ -165,13 +175,23 @@ class Coach:
             return ()
         if owed:
             self.on_owed()
+        said = (
+            f"/{meaning.name}"
+            if isinstance(meaning, commands.Called)
+            else "unknown command"
+            if isinstance(meaning, commands.Unknown)
+            else "text"
+        )
+        log.info("turn done", said=said, replies=len(owed), milliseconds=round((perf_counter() - began) * 1000))
         return outcome.replies
 
     async def _turn(self, message: Message, meaning: Meaning) -> tuple[Outcome, list[Owed], bool]:
         """Reads, decides and writes; says whether it was written."""
-        memory = await self._store.recall(message.address)
+        with timed(self.watcher, "read"):
+            memory = await self._store.recall(message.address)
         now = max(self._now(), message.at)
-        outcome = await self._decide(message, meaning, memory, now)
+        with timed(self.watcher, "decide"):
+            outcome = await self._decide(message, meaning, memory, now)
         learner = outcome.learner
         who = learner.id if learner else memory.learner.id if memory.learner else ""
         if any(isinstance(one, Forgotten) for one in outcome.also):
@@ -182,7 +202,8 @@ class Coach:
         ]
         owed += outcome.owed
         changes = Changes(learner, outcome.asked, outcome.attempt, outcome.practised, outcome.also, memory.seen)
-        return outcome, owed, await self._store.record(message.key, message.address, changes, owed, now)
+        with timed(self.watcher, "write"):
+            return outcome, owed, await self._store.record(message.key, message.address, changes, owed, now)
 
     # ------------------------------------------------------------------------------------------ the inbox
 
@@ -320,11 +341,13 @@ class Coach:
             count = await self._store.claim_due(platforms, self._now(), batch)
             total += count
             if count:
+                self.watcher.due("daily", count)
                 self.on_owed()
             if count < batch:
                 break
             await asyncio.sleep(0)
         while count := await self._store.claim_weeks(platforms, self._now(), WEEKS_AT_ONCE):
+            self.watcher.due("week", count)
             self.on_owed()
             if count < WEEKS_AT_ONCE:
                 break

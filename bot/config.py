@@ -59,7 +59,10 @@ class Settings(BaseSettings):
     voice_base_url: Url = ""
     voice_key: SecretStr | None = None
     voice_timeout: Annotated[float, Field(gt=0, le=120)] = 20.0
-    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    host: str = ""
+    grace: Annotated[float, Field(ge=0, le=240)] = 30.0
+    patience: Annotated[float, Field(ge=1, le=3600)] = 120.0
     log: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     log_json: bool | None = None
 

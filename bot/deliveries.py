@@ -14,6 +14,8 @@ from bot.errors import AddressGone, NotAllowed, SendLater, SendRefused, SendUncl
 from bot.lanes import Health, Pacing
 from bot.outbox import Lane, Owed, PutOff
 from bot.ports import Adapter, Store
+from bot.timing import CHOSEN
+from bot.watching import LATE, timed
 
 MOST_TRIES = 5
 BACKOFF = (1.0, 4.0, 15.0, 60.0, 240.0)
@@ -69,6 +71,21 @@ class Courier:
         await self._store.released([line.platform for line in self._lines])
         await asyncio.gather(*(line.run() for line in self._lines))
 
+    def winds_down(self) -> None:
+        """Claims replies only from now on: what the coach sends on its own waits for the next start."""
+        for line in self._lines:
+            line.lanes = (Lane.REPLY,)
+
+    async def finish(self, longest: float) -> None:
+        """Sends the replies that are ready and claims nothing after them; returns after so many seconds at the latest."""
+        self.winds_down()
+        for line in self._lines:
+            line.finish()
+        waiting = [asyncio.ensure_future(line.ended.wait()) for line in self._lines]
+        await asyncio.wait(waiting, timeout=longest)
+        for one in waiting:
+            one.cancel()
+
     async def stop(self) -> None:
         """Claims nothing new and waits for what is being sent."""
         for line in self._lines:
@@ -86,6 +103,8 @@ class _Line:
         self.pacing = Pacing(adapter.pace)
         self.running: dict[str, asyncio.Task[None]] = {}
         self.idle = asyncio.Event()
+        self.ended = asyncio.Event()
+        self.lanes: tuple[Lane, ...] = tuple(Lane)
         self._store = store
         self._coach = coach
         self._adapter = adapter
@@ -94,6 +113,7 @@ class _Line:
         self._away = False
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._finishing = False
         self._room = {Lane.REPLY: adapter.pace.in_flight * 2, Lane.BULK: adapter.pace.in_flight}
         self._lanes: dict[str, Lane] = {}
         # One place is kept for replies: while the platform thinks about a fan-out they need not wait.
@@ -104,14 +124,26 @@ class _Line:
         self.idle.clear()
         self._wake.set()
 
+    def finish(self) -> None:
+        self._finishing = True
+        self._wake.set()
+
     def stop(self) -> None:
         self._stopping.set()
         self._wake.set()
 
     async def run(self) -> None:
+        try:
+            await self._run()
+        finally:
+            self.ended.set()
+
+    async def _run(self) -> None:
         while not self._stopping.is_set():
             self._wake.clear()
             if self._away:
+                if self._finishing and not self.running:
+                    return
                 await self._until_back()
                 continue
             claimed = await self._claim()
@@ -119,6 +151,8 @@ class _Line:
                 self._lanes[owed.key] = owed.lane
                 self.running[owed.key] = asyncio.create_task(self._one(owed))
             if not claimed:
+                if self._finishing and not self.running:
+                    return
                 await self._rest()
 
     async def _claim(self) -> list[Owed]:
@@ -126,7 +160,7 @@ class _Line:
         clock = asyncio.get_running_loop().time()
         taken = list(self._lanes.values())
         room = {lane: most - taken.count(lane) for lane, most in self._room.items()}
-        lanes = [lane for lane in Lane if room[lane] > 0 and self.pacing.closed(lane, clock) < PATIENCE]
+        lanes = [lane for lane in self.lanes if room[lane] > 0 and self.pacing.closed(lane, clock) < PATIENCE]
         if not lanes:
             return []
         try:
@@ -152,7 +186,7 @@ class _Line:
         """Waits until the platform answers again; where it can't be asked, the next message shows."""
         ping = getattr(self._adapter, "ping", None)
         for number in range(1 << 30):
-            if ping is None or self._stopping.is_set() or await ping():
+            if ping is None or self._finishing or self._stopping.is_set() or await ping():
                 break
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), PINGS[min(number, len(PINGS) - 1)])
@@ -184,14 +218,15 @@ class _Line:
     async def _begin(self, owed: Owed) -> None:
         """Sends, unless it became clear meanwhile that nothing is to be sent now."""
         closed = self.pacing.closed(owed.lane, asyncio.get_running_loop().time())
-        if self._away or self._stopping.is_set() or closed:
+        if self._away or self._stopping.is_set() or owed.lane not in self.lanes or closed:
             await self._store.put_back(owed, self._now() + timedelta(seconds=closed))
         else:
             await self._send(owed)
 
     async def _send(self, owed: Owed) -> None:
         try:
-            reply = owed.reply if owed.reply is not None and owed.lane is Lane.REPLY else await self._coach.compose(owed)
+            with timed(self._coach.watcher, "word"):
+                reply = owed.reply if owed.reply is not None and owed.lane is Lane.REPLY else await self._coach.compose(owed)
         except StoreError:
             raise
         except Exception as error:
@@ -209,23 +244,31 @@ class _Line:
         try:
             # An earlier try may have arrived: a platform that can find out is told since when to look.
             looking = {"since": owed.due_at} if owed.unsure and owed.due_at is not None else {}
-            message = await self._adapter.send(owed.address, reply, owed.key, **looking)
+            with timed(self._coach.watcher, "send"):
+                message = await self._adapter.send(owed.address, reply, owed.key, **looking)
         except AddressGone:
+            self._tell(owed, "gone")
             await self._store.settle(owed, "gone", self._now())
             await self._store.unreachable(owed.address, self._now())
             log.info("address gone", platform=self.platform, learner=owed.learner)
         except SendRefused as error:
+            self._coach.watcher.trouble(self.platform, "refused")
             await self._give_up(owed, str(error), allowed=not isinstance(error, NotAllowed))
         except SendLater as error:
+            self._coach.watcher.trouble(self.platform, "flood limit" if error.flood else "away")
             await self._later(owed, error)
         except SendUnclear as error:
+            self._coach.watcher.trouble(self.platform, "unclear")
             await self._unclear(owed, str(error))
         except StoreError:
             raise
         except Exception as error:  # an adapter that breaks its word: the message may be out already
+            self._coach.watcher.trouble(self.platform, "fault of our own")
             log.error("not sent", key=owed.key, kind=type(error).__name__)
             await self._unclear(owed, "a fault of our own")
         else:
+            after = (self._now() - owed.due_at).total_seconds() if owed.due_at is not None else 0.0
+            self._tell(owed, "late" if owed.kind in CHOSEN and after >= LATE else "sent", max(0.0, after))
             self._health.arrived(owed.key)
             self.pacing.passed(owed, asyncio.get_running_loop().time())
             await self._store.settle(owed, "sent", self._now(), message=message)
@@ -235,6 +278,7 @@ class _Line:
         now, seconds = self._now(), error.seconds
         if error.flood:
             seconds = self.pacing.flood(owed, seconds, asyncio.get_running_loop().time())
+            self._tell(owed, "retried")
             log.info("flood limit", platform=self.platform, seconds=seconds, bulk_rate=round(self.pacing.bulk_rate, 1))
             await self._store.settle(owed, "retry", now, again_at=now + timedelta(seconds=seconds), untried=True)
             return
@@ -243,6 +287,7 @@ class _Line:
         if (own and owed.tries >= MOST_TRIES) or (owed.due_at is not None and now - owed.due_at > LONGEST):
             await self._give_up(owed, str(error))
             return
+        self._tell(owed, "retried")
         pause = seconds if seconds is not None else BACKOFF[min(times, len(BACKOFF)) - 1]
         await self._store.settle(owed, "retry", now, again_at=now + timedelta(seconds=pause), untried=not own)
 
@@ -260,11 +305,16 @@ class _Line:
         if owed.tries >= MOST_TRIES:
             await self._give_up(owed, reason)
             return
+        self._tell(owed, "retried")
         again = self._now() + timedelta(seconds=BACKOFF[min(owed.tries, len(BACKOFF)) - 1])
         await self._store.settle(owed, "retry", self._now(), again_at=again, unsure=unsure)
 
     async def _give_up(self, owed: Owed, reason: str, *, allowed: bool = True) -> None:
+        self._tell(owed, "failed")
         self._health.forget(owed.key)
         await self._coach.undelivered(owed, allowed=allowed)
         await self._store.settle(owed, "dead", self._now(), reason=reason)
         log.error("message given up", key=owed.key, tries=owed.tries, reason=reason)
+
+    def _tell(self, owed: Owed, outcome: str, seconds: float = 0.0) -> None:
+        self._coach.watcher.delivery(self.platform, owed.kind, outcome, seconds)

@@ -337,6 +337,9 @@ class Store(AppealStore, CardStore, LinkStore, InterviewStore, OwnerStore, Round
     async def count(self) -> dict[str, int]:
         """How many learners, attempts and messages in each state there are."""
 
+    async def queues(self, platforms: Sequence[str], now: datetime) -> dict[tuple[str, str], int]:
+        """What waits, by (queue, platform): "replies" and "deliveries" to be sent, those of both that are "due", and "updates"."""
+
     def listen(self, updates: Callable[[], None], messages: Callable[[], None]) -> AbstractAsyncContextManager[None]:
         """Calls these, for as long as it is entered, when another process wrote updates or messages that wait."""
 

@@ -149,8 +149,7 @@ async def test_killed_at_an_await(books: Books, ready: Mortals) -> None:
     await books.check(doubled=IN_FLIGHT * killed)
 
 
-@pytest.mark.parametrize("number", [1, 2], ids=["once", "twice"])
-async def test_told_to_end_in_the_middle_of_a_grade_and_of_a_fan_out(books: Books, ready: Mortals, number: int) -> None:
+async def test_told_to_end_in_the_middle_of_a_grade_and_of_a_fan_out(books: Books, ready: Mortals) -> None:
     """It finishes what it has in hand and leaves the rest: nothing is lost, and nothing comes twice."""
     for _ in range(2):
         await books.work(8)
@@ -158,8 +157,7 @@ async def test_told_to_end_in_the_middle_of_a_grade_and_of_a_fan_out(books: Book
         slow = books.server.fault("sendMessage", hold=hold, times=2)
         life = await books.life(ready, thinks=0.3)
         await books.server.wait_for(lambda: slow.hits and books.server.called("sendChatAction"), 60, "both under way")  # noqa: B023
-        for _ in range(number):
-            os.kill(life, signal.SIGTERM)
+        os.kill(life, signal.SIGTERM)
         hold.set()
         assert await ready.ended() == 0
     assert await books.until_done_or_dead(ready, await books.life(ready)) == 0

@@ -54,6 +54,9 @@ class Listener(Protocol):
 
     def on_message(self, message: discord.Message) -> None: ...
 
+    def on_fault(self, kind: str) -> None:
+        """Discord failed, or its connection did: the kind of the fault."""
+
     async def on_interaction(self, interaction: discord.Interaction[Any]) -> None: ...
 
 
@@ -100,6 +103,7 @@ class Connection:
                 await self._drop(client)
                 raise _refused() from None
             except Exception as error:  # of whatever kind: a platform that is away ends neither itself nor the others
+                self._listener.on_fault(type(error).__name__)
                 log.warning("discord is away", kind=type(error).__name__)
             await self._drop(client)
             pause = await self.rest(pause)
@@ -211,6 +215,7 @@ class Connection:
         if code in (4013, 4014) or isinstance(error, discord.PrivilegedIntentsRequired):
             raise _wrong_intents()
         if not self.stopping.is_set():
+            self._listener.on_fault(f"closed {code}" if code else type(error).__name__ if error else "closed")
             log.warning("connection ended", kind=type(error).__name__ if error else "", code=code)
 
     async def _drop(self, client: _Client) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 import discord
+import structlog
 from aiohttp import web
 
 from adapters.discord import drawing
@@ -36,6 +37,9 @@ ACKNOWLEDGE = 2.5
 
 PING = 10.0
 """Seconds that Discord has to say that it is there."""
+
+TURNS = 30.0
+"""Seconds that turns under way have to end where the coach stops and nobody says how long."""
 
 CALM = 1.0
 """Seconds for which a turn lets acknowledgements go first: Discord waits for those, and a turn is long."""
@@ -110,6 +114,7 @@ class Discord:
 
     async def start(self) -> None:
         """Signs in and registers the commands. Raises SettingsError where Discord refuses the token; waits while it is away."""
+        await self._connection.close()  # this may be the second time, after a fault
         await self._connection.open()
         if self._connection.stopping.is_set():
             return
@@ -129,14 +134,19 @@ class Discord:
         await self._connection.unless_stopped(self.turn.wait())
         await self._connection.listen()
 
-    async def stop(self) -> None:
-        """Takes no more, finishes the turns and the messages in hand and says goodbye."""
+    async def finish(self, longest: float = TURNS) -> None:
+        """Takes no more and finishes the turns in hand, for so many seconds; their replies may still be sent."""
         self._connection.stopping.set()
         self._ready = False
         if self._sweeping is not None:
             self._sweeping.cancel()
         await self._intake.finished(timeout=5)
-        await self._turns.finished(timeout=15)
+        await self._turns.finished(timeout=longest)
+
+    async def stop(self) -> None:
+        """Takes no more, finishes the turns and the messages in hand and says goodbye."""
+        if not self._connection.stopping.is_set():
+            await self.finish()
         await self._sender.close()
         await self._connection.close()
         await self._sender.notes.close()
@@ -210,6 +220,9 @@ class Discord:
             pause = await self._connection.rest(pause)
 
     # ------------------------------------------------------------------------------------------ private messages
+
+    def on_fault(self, kind: str) -> None:
+        self._coach.watcher.trouble(PLATFORM, kind)
 
     def on_message(self, message: discord.Message) -> None:
         """Something written to us; what is written in servers is none of our business."""
@@ -375,6 +388,7 @@ class Discord:
             self._coach.leave(PLATFORM, key)
 
     async def _turn(self, key: str, said: dict[str, Any]) -> None:
+        structlog.contextvars.bind_contextvars(turn=f"{PLATFORM}:{key}")  # this task is the turn's own
         address = Address(PLATFORM, said["user"], said["user"])
         with suppress(TimeoutError):
             await asyncio.wait_for(self._calm.wait(), CALM)

@@ -11,6 +11,7 @@ from bot.database.interviews import Interviews
 from bot.database.links import Links
 from bot.database.outbox import KEEP_DONE, Outbox
 from bot.database.owners import Owners
+from bot.database.queues import Queues
 from bot.database.rounds import Rounds
 from bot.database.turns import INBOX, OUTBOX
 from bot.database.weeks import Weeks
@@ -19,7 +20,7 @@ from bot.database.whole import Whole
 __all__ = ["KEEP_DONE", "LEASE", "Database", "sqlite_file"]
 
 
-class Database(Rounds, Outbox, Interviews, Appeals, Cards, Weeks, Whole, Owners, Links):
+class Database(Rounds, Outbox, Interviews, Appeals, Cards, Weeks, Whole, Owners, Links, Queues):
     """`bot.ports.Store` on a SQL database."""
 
     @asynccontextmanager

@@ -49,6 +49,7 @@ class Counted(Coroutine[Any, Any, Any]):
 async def live(wanted: dict[str, Any], library: Any) -> None:
     """One life, until SIGTERM or the end that was ordered."""
     from adapters.house import House
+    from adapters.metrics import Metrics
     from adapters.serving import serve
     from adapters.telegram import Telegram
     from bot.coach import Coach
@@ -69,18 +70,21 @@ async def live(wanted: dict[str, Any], library: Any) -> None:
     async with AsyncExitStack() as stack:
         store = await Database.open(wanted["database"])
         stack.push_async_callback(store.close)
-        coach = Coach(store, library, Slow())
+        metrics = Metrics()
+        coach = Coach(store, library, Slow(), watcher=metrics)
         stack.push_async_callback(coach.close)
-        home = House(Settings(database=wanted["database"], port=0), store, coach)
+        home = House(Settings(database=wanted["database"], port=0, grace=wanted.get("grace", 15)), store, coach)
         telegram = Telegram(coach, wanted["token"], api=wanted["api"], turn=asyncio.Event())
-        await serve(home, [telegram])
+        await serve(home, [telegram], metrics=metrics)
 
 
 def main() -> None:
     import aiohttp
     import telegram.ext  # noqa: F401
 
+    import adapters.health
     import adapters.house
+    import adapters.metrics
     import adapters.serving
     import adapters.telegram
     import adapters.web
