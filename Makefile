@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# What was compiled once is kept: a process of the tests would compile libraries for longer than it runs.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test postgres espeak bench bench-grading lint check lock
 .DEFAULT_GOAL := run
@@ -28,7 +30,7 @@ bench: .venv/.dev postgres espeak
 	$(BIN)/python tests/bench/discord_ack.py
 	$(BIN)/python tests/bench/postgres.py
 	$(BIN)/python tests/bench/deliveries.py
-	COACH_KILLS=1000 COACH_MOMENTS=1000 COACH_STEPS=100 COACH_EXAMPLES=1000 $(BIN)/pytest -q -n0 tests/test_kills.py tests/test_machine.py
+	COACH_KILLS=1000 COACH_EVERY_CALL=1 COACH_STEPS=100 COACH_EXAMPLES=1000 $(BIN)/pytest -q -n0 tests/test_kills.py tests/test_machine.py
 	$(BIN)/python tests/bench/grading_speed.py
 
 # How well the grader agrees with markers; about two minutes, and some more where COACH_PUBLIC_SETS names a folder of public sets.

@@ -9,7 +9,11 @@ from pathlib import Path
 
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library warns without it, and warnings are errors here
 
+# Many tests start processes. Compiling what each of them imports would take most of its processor's time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 import pytest
+from peers.mortal import Mortals, mortals
 from peers.postgres import Missing, PostgresServer, postgres_server
 
 from bot.content import Library, default_folder, load
@@ -26,6 +30,13 @@ def library() -> Library:
 def database(tmp_path: Path) -> Path:
     """A file for a database."""
     return tmp_path / "coach.db"
+
+
+@pytest.fixture(scope="session")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortals]:
+    """Where coaches that may be killed come from."""
+    with mortals(tmp_path_factory.mktemp("lives")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

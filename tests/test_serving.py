@@ -9,7 +9,7 @@ import re
 import signal
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 import aiohttp
 import pytest
 from peers.kills import IN_FLIGHT, Books
-from peers.mortal import Mortals, mortals
+from peers.mortal import Mortals
 from peers.telegram import TOKEN, BotApiServer
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -40,12 +40,6 @@ async def books(tmp_path: Path) -> AsyncIterator[Books]:
     async with BotApiServer() as server:
         yield Books(server, tmp_path / "coach.db")
         assert server.violations == []
-
-
-@pytest.fixture(scope="module")
-def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mortals]:
-    with mortals(tmp_path_factory.mktemp("lives")) as running:
-        yield running
 
 
 async def _asks(port: int, path: str, **headers: str) -> tuple[int, str]:
@@ -121,7 +115,7 @@ async def test_a_process_that_polls_shows_on_its_port_that_it_lives_is_ready_and
     assert (await _asks(port, "/metrics", **{"X-Forwarded-For": "203.0.113.9"}))[0] == 404
 
     os.kill(life, signal.SIGTERM)
-    assert await ready.ended() == 0
+    assert await ready.ended(life) == 0
 
 
 class Away:
@@ -186,7 +180,7 @@ async def test_told_to_end_it_claims_nothing_new_and_sends_the_reply_to_the_turn
     begun = len(books.server.called("sendMessage"))
     os.kill(life, signal.SIGTERM)
     held.set()
-    assert await ready.ended() == 0
+    assert await ready.ended(life) == 0
 
     kinds = [kind for _, kind in books.said()]
     assert kinds.count("grade") == 13
@@ -201,7 +195,7 @@ async def test_a_turn_that_does_not_end_is_left_to_the_next_start(books: Books, 
     life = await books.life(ready, thinks=60, grace=0.5)
     await books.server.wait_for(lambda: books.server.called("sendChatAction"), 60)
     os.kill(life, signal.SIGTERM)
-    assert await ready.ended() == 0
+    assert await ready.ended(life) == 0
     assert await books.until_done_or_dead(ready, await books.life(ready)) == 0
 
     await books.check(doubled=0)
@@ -219,7 +213,7 @@ async def test_told_to_end_twice_it_ends_at_once(books: Books, ready: Mortals) -
         while "stopping" not in ready.log.read_text():
             await asyncio.sleep(0.01)
     os.kill(life, signal.SIGTERM)
-    assert await ready.ended() == 128 + signal.SIGTERM
+    assert await ready.ended(life) == 128 + signal.SIGTERM
     assert await books.until_done_or_dead(ready, await books.life(ready)) == 0
 
     await books.check(doubled=IN_FLIGHT)

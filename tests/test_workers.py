@@ -1,4 +1,4 @@
-"""Processes as they are really run, several on one PostgreSQL: the oracle is what Telegram accepted, and the database."""
+"""Several processes on one PostgreSQL: the oracle is what Telegram accepted, and the database."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
 import pytest
+from peers.mortal import Mortals
 from peers.postgres import PostgresServer
 from peers.telegram import TOKEN, BotApiServer, Person
 
@@ -64,6 +66,35 @@ async def process(server: BotApiServer, url: str, home: Path, *arguments: str) -
             await started.wait()
 
 
+@dataclass
+class Fork:
+    """A process that serves as `coach run` does; `ready` is where it came from."""
+
+    ready: Mortals
+    pid: int
+    ended: bool = False
+
+    def signal(self, which: signal.Signals) -> None:
+        os.kill(self.pid, which)
+
+    async def wait(self) -> int:
+        status = await self.ready.ended(self.pid)
+        self.ended = True
+        return status
+
+
+@asynccontextmanager
+async def forked(ready: Mortals, server: BotApiServer, url: str, *, worker: bool = True) -> AsyncIterator[Fork]:
+    api = server.url.removesuffix("/bot")
+    fork = Fork(ready, await ready.begin(database=url, api=api, token=TOKEN, lease=2, worker=worker))
+    try:
+        yield fork
+    finally:
+        if not fork.ended:
+            fork.signal(signal.SIGKILL)
+            await fork.wait()
+
+
 async def _until(what: Callable[[], Awaitable[Any]], seconds: float = 90) -> Any:
     async with asyncio.timeout(seconds):
         while not (found := await what()):
@@ -94,20 +125,28 @@ async def _sent(store: Database, number: int) -> bool:
 
 
 async def test_two_workers_share_what_is_due_none_twice_none_lost(
-    server: BotApiServer, store: Database, postgres_url: str, tmp_path: Path
+    server: BotApiServer, store: Database, postgres_url: str, tmp_path: Path, ready: Mortals
 ) -> None:
-    people = await _due(store, server, 200)
+    """One of them is begun as `coach run --worker`."""
+    people = await _due(store, server, 60)
     busy: set[str] = set()
 
     async def done() -> bool:
         busy.update(await _rows(store, "SELECT DISTINCT worker FROM outbox WHERE state = 'sending'"))
-        return await _sent(store, 200)
+        return await _sent(store, 60)
 
-    async with process(server, postgres_url, tmp_path, "--worker") as one, process(server, postgres_url, tmp_path, "--worker") as two:
+    async def both_live() -> bool:
+        return bool(await _rows(store, "SELECT 1 FROM worker HAVING count(*) = 2"))
+
+    go = asyncio.Event()
+    server.fault("sendMessage", hold=go, times=None)
+    async with process(server, postgres_url, tmp_path, "--worker") as one, forked(ready, server, postgres_url) as two:
+        await _until(both_live)
+        go.set()
         await _until(done)
-        for worker in (one, two):
-            worker.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(worker.wait(), 20) == 0
+        one.send_signal(signal.SIGTERM)
+        two.signal(signal.SIGTERM)
+        assert (await one.wait(), await two.wait()) == (0, 0)
 
     assert len(busy) == 2
     assert Counter(message.chat_id for message in server.sent()) == Counter(person.id for person in people)
@@ -117,28 +156,28 @@ async def test_two_workers_share_what_is_due_none_twice_none_lost(
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "paused"])
 async def test_what_a_worker_had_in_hand_is_taken_over(
-    server: BotApiServer, store: Database, postgres_url: str, tmp_path: Path, how: signal.Signals
+    server: BotApiServer, store: Database, postgres_url: str, ready: Mortals, how: signal.Signals
 ) -> None:
     """It ends, or stands still past its lease, while Telegram is thinking about its messages; the other one goes on with them,
     and what the paused one says when it wakes is not taken."""
-    people = await _due(store, server, 60)
+    people = await _due(store, server, 20)
     go = asyncio.Event()
     thinking = server.fault("sendMessage", hold=go, times=BULK)
-    async with process(server, postgres_url, tmp_path, "--worker") as first:
+    async with forked(ready, server, postgres_url) as first:
         await server.wait_for(lambda: len(thinking.hits) == BULK, 90, "messages in flight")
-        first.send_signal(how)
+        first.signal(how)
         had = set(await _rows(store, "SELECT key FROM outbox WHERE state = 'sending'"))
-        async with process(server, postgres_url, tmp_path, "--worker") as second:
-            await _until(lambda: _sent(store, 60))
+        async with forked(ready, server, postgres_url) as second:
+            await _until(lambda: _sent(store, 20))
             if how is signal.SIGSTOP:
-                first.send_signal(signal.SIGCONT)
+                first.signal(signal.SIGCONT)
             go.set()
             await server.settled()
             if how is signal.SIGSTOP:
-                first.send_signal(signal.SIGTERM)
-                assert await asyncio.wait_for(first.wait(), 20) == 0
-            second.send_signal(signal.SIGTERM)
-            assert await asyncio.wait_for(second.wait(), 20) == 0
+                first.signal(signal.SIGTERM)
+                assert await first.wait() == 0
+            second.signal(signal.SIGTERM)
+            assert await second.wait() == 0
 
     times = Counter(message.chat_id for message in server.sent())
     again = {row[0] for row in await _rows(store, "SELECT key, tries FROM outbox WHERE tries > 1")}
@@ -149,21 +188,21 @@ async def test_what_a_worker_had_in_hand_is_taken_over(
 
 
 async def test_a_reply_that_was_being_graded_by_a_process_that_is_killed_is_answered_once_by_the_next(
-    server: BotApiServer, store: Database, postgres: PostgresServer, postgres_url: str, tmp_path: Path
+    server: BotApiServer, store: Database, postgres: PostgresServer, postgres_url: str, ready: Mortals
 ) -> None:
     """The one that polls dies in the middle of writing; the one that waited polls, and takes over the reply, too."""
     ann = server.person("Ann")
-    async with process(server, postgres_url, tmp_path) as first:
+    async with forked(ready, server, postgres_url, worker=False) as first:
         await ann.says("/next precision")
         assert (await ann.next_message(90)).text.startswith("Question")
-        async with process(server, postgres_url, tmp_path):
+        async with forked(ready, server, postgres_url, worker=False):
             await _until(lambda: postgres.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
-            assert first.returncode is None
+            assert not first.ended
             async with store.engine.connect() as lock:
                 await lock.exec_driver_sql("LOCK TABLE attempt IN ACCESS EXCLUSIVE MODE")
                 await ann.says("Precision is TP / (TP + FP): of everything that we flagged, the share that really is positive.")
                 await _until(lambda: postgres.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND relation IS NOT NULL"))
-                first.kill()
+                first.signal(signal.SIGKILL)
                 await first.wait()
                 await lock.rollback()
             graded = (await ann.next_message(60)).text

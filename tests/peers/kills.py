@@ -94,7 +94,7 @@ class Books:
 
     async def until_done_or_dead(self, ready: Mortals, life: int) -> int:
         """Lets it live until it is killed or has done all that there is to do, and then stops it; returns how it ended."""
-        ended = asyncio.create_task(ready.ended())
+        ended = asyncio.create_task(ready.ended(life))
         done = asyncio.create_task(self.server.wait_for(self.finished, 110, "everything that is owed"))
         await asyncio.wait({ended, done}, return_when=asyncio.FIRST_COMPLETED)
         if not ended.done():

@@ -1,12 +1,13 @@
 """Coaches that die: a process that has everything imported stands ready and becomes a coach again and again, each life a fork.
 
-`python -m peers.mortal` reads a JSON object a line, what the next life is to be; it prints that life's process id and, when it
-has ended, its status. A life serves Telegram as `coach run` does, with the plain grader.
+`python -m peers.mortal FOLDER` reads a JSON object a line: what the next life is to be, of which it prints the process id, or whose
+end is waited for, of which it prints the status. A life serves Telegram as `coach run` does, with the plain grader.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -15,10 +16,13 @@ import sys
 import traceback
 from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
+NOT_HERE = 77
+"""How a life ends whose system calls can't be watched on this machine."""
 
 
 class Counted(Coroutine[Any, Any, Any]):
@@ -46,78 +50,95 @@ class Counted(Coroutine[Any, Any, Any]):
         return self._inner.__await__()
 
 
-async def live(wanted: dict[str, Any], library: Any) -> None:
-    """One life, until SIGTERM or the end that was ordered."""
+async def live(wanted: dict[str, Any], library: Any, grader: Any) -> None:
+    """One life, until SIGTERM or the end that was ordered.
+
+    database, api, token: as for `coach run`. worker: it receives nothing. lease: seconds. thinks: seconds for a grade. grace:
+    seconds that an end may take.
+    step: the step from one await to the next, counted over all tasks, before which it is killed. call, calls: the number of the
+    system call before which it is, and the file where the names of those that it made are left."""
     from adapters.house import House
     from adapters.metrics import Metrics
     from adapters.serving import serve
     from adapters.telegram import Telegram
     from bot.coach import Coach
     from bot.config import Settings
-    from bot.database import Database
-    from bot.grading.plain import PlainGrader
+    from bot.database import LEASE, Database
     from bot.logs import configure
 
-    class Slow(PlainGrader):
+    class Slow:
+        name = grader.name
+
         async def grade(self, rubric: Any, reply: str) -> Any:
             await asyncio.sleep(wanted.get("thinks", 0))
-            return await super().grade(rubric, reply)
+            return await grader.grade(rubric, reply)
 
     if wanted.get("step"):
         Counted.last = wanted["step"]
         asyncio.get_running_loop().set_task_factory(lambda loop, work, **rest: asyncio.Task(Counted(work), loop=loop, **rest))
     configure("info", json=True)
+    lease = timedelta(seconds=wanted["lease"]) if "lease" in wanted else LEASE
+    receiving = not wanted.get("worker")
     async with AsyncExitStack() as stack:
-        store = await Database.open(wanted["database"])
+        store = await Database.open(wanted["database"], lease=lease)
         stack.push_async_callback(store.close)
         metrics = Metrics()
         coach = Coach(store, library, Slow(), watcher=metrics)
         stack.push_async_callback(coach.close)
         home = House(Settings(database=wanted["database"], port=0, grace=wanted.get("grace", 15)), store, coach)
-        telegram = Telegram(coach, wanted["token"], api=wanted["api"], turn=asyncio.Event())
-        await serve(home, [telegram], metrics=metrics)
+        telegram = Telegram(coach, wanted["token"], api=wanted["api"], receiving=receiving, turn=asyncio.Event())
+        await serve(home, [telegram], receiving=receiving, metrics=metrics)
+
+
+async def rehearse(library: Any, grader: Any, folder: Path) -> None:
+    """A first life in the ready process itself: what a life imports and compiles late is there for all that follow."""
+    from peers.telegram import TOKEN, BotApiServer
+
+    async with BotApiServer() as server:
+        api = server.url.removesuffix("/bot")
+        living = asyncio.create_task(live({"database": f"sqlite:///{folder}/rehearsal.db", "api": api, "token": TOKEN}, library, grader))
+        ann = server.person("Ann")
+        for text in ("/next precision", "Precision is TP / (TP + FP).", "/streak"):
+            await ann.says(text)
+            await ann.next_message(60)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await living
 
 
 def main() -> None:
-    import aiohttp
-    import telegram.ext  # noqa: F401
-
-    import adapters.health
-    import adapters.house
-    import adapters.metrics
-    import adapters.serving
-    import adapters.telegram
-    import adapters.web
-    import bot.clock
-    import bot.coach
-    import bot.database
-    import bot.deliveries
-    import bot.grading.plain
-    import bot.logs
-    import bot.sharing
     from bot.content import default_folder, load
+    from bot.grading.plain import PlainGrader
+    from peers.syscalls import watched
 
-    assert all((aiohttp, adapters, bot))
-    library = load(default_folder(), Path(sys.argv[1]))
+    folder = Path(sys.argv[1])
+    library = load(default_folder(), folder / "cache")
+    grader = PlainGrader()
+    asyncio.run(rehearse(library, grader, folder))
+    gc.collect()
+    gc.freeze()
     print("ready", flush=True)
     for line in sys.stdin:
         wanted = json.loads(line)
+        if "ended" in wanted:
+            _, how = os.waitpid(wanted["ended"], 0)
+            print(os.waitstatus_to_exitcode(how), flush=True)
+            continue
         child = os.fork()
         if child == 0:
             status = 1
             try:
-                if wanted.get("stopped"):
-                    os.kill(os.getpid(), signal.SIGSTOP)
-                asyncio.run(live(wanted, library))
+                if "call" in wanted:
+                    watched(wanted["call"], Path(wanted["calls"]))
+                asyncio.run(live(wanted, library, grader))
                 status = 0
+            except NotImplementedError:
+                status = NOT_HERE
             except BaseException:
                 traceback.print_exc()
             finally:
                 sys.stderr.flush()
                 os._exit(status)
         print(child, flush=True)
-        _, how = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(how), flush=True)
 
 
 class Mortals:
@@ -129,18 +150,26 @@ class Mortals:
 
     async def begin(self, **wanted: Any) -> int:
         """Begins a life and returns its process id."""
+        return self._ask(wanted)
+
+    async def ended(self, life: int) -> int:
+        """Waits for the end of a life: its exit status, or minus the signal that ended it."""
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+        watch = os.pidfd_open(life)
+        loop.add_reader(watch, over.set)
+        try:
+            async with asyncio.timeout(150):
+                await over.wait()
+        finally:
+            loop.remove_reader(watch)
+            os.close(watch)
+        return self._ask({"ended": life})
+
+    def _ask(self, what: dict[str, Any]) -> int:
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(wanted) + "\n")
+        self._process.stdin.write(json.dumps(what) + "\n")
         self._process.stdin.flush()
-        return int(await self._line())
-
-    async def ended(self) -> int:
-        """Waits for the end of the life that was begun: its exit status, or minus the signal that ended it."""
-        return int(await self._line())
-
-    async def _line(self) -> str:
-        async with asyncio.timeout(150):
-            return await asyncio.to_thread(self.line)
+        return int(self.line())
 
     def line(self) -> str:
         """What the process says next."""
@@ -156,8 +185,8 @@ def mortals(folder: Path) -> Iterator[Mortals]:
     log = folder / "lives.log"
     kept = {name: value for name, value in os.environ.items() if not name.startswith("COACH_")}
     own = {"PYTHONPATH": f"{ROOT / 'tests'}{os.pathsep}{ROOT}", "PTB_TIMEDELTA": "true", "HOME": str(folder)}
-    command = [sys.executable, "-m", "peers.mortal", str(folder / "cache")]
-    with log.open("wb") as written:
+    command = [sys.executable, "-m", "peers.mortal", str(folder)]
+    with log.open("ab") as written:
         pipe = subprocess.PIPE
         process = subprocess.Popen(
             command, cwd=ROOT / "tests", env=kept | own, stdin=pipe, stdout=pipe, stderr=written, text=True,

@@ -10,6 +10,7 @@ import itertools
 import random
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -647,10 +648,10 @@ class World:
             left = deadline - loop.time()
             if left <= 0:
                 raise AssertionError(f"waited {timeout} s for {what}; {self.story()}")
-            try:
-                await asyncio.wait_for(self._changed.wait(), min(left, 0.1))
-            except TimeoutError:
-                continue
+            # Not asyncio.wait_for, which forgets that it was cancelled where the event comes at the same moment (Python 3.11).
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(left, 0.1)):
+                    await self._changed.wait()
         return found
 
     def story(self) -> str:
