@@ -2,7 +2,7 @@
 
 from bot.coach import Coach
 from bot.commands import COMMANDS, Command
-from bot.messages import Address, Choice, File, Message, Place, Reply, Right, Span, Style, instant, pages, say, units
+from bot.messages import Address, Choice, File, Message, Place, Recording, Reply, Right, Span, Style, VoiceNote, instant, pages, say, units
 from bot.outbox import UNLIMITED, Pace
 
 __all__ = [
@@ -16,10 +16,12 @@ __all__ = [
     "Message",
     "Pace",
     "Place",
+    "Recording",
     "Reply",
     "Right",
     "Span",
     "Style",
+    "VoiceNote",
     "instant",
     "pages",
     "say",

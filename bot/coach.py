@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from random import Random
 from time import perf_counter
 from uuid import uuid4
@@ -25,6 +26,7 @@ from bot.content import Library
 from bot.desks import Composer, Desk, Handler, Outcome, Tools, Turn
 from bot.desks.appealing import WORDS, Appealing
 from bot.desks.asking import Asking
+from bot.desks.hearing import Came, Fetch, Hearing
 from bot.desks.hosting import Hosting
 from bot.desks.interviewing import Interviewing
 from bot.desks.investigating import Investigating
@@ -37,6 +39,7 @@ from bot.desks.resting import Resting
 from bot.desks.rounds import Quizzing
 from bot.desks.settings import DEFAULT_MINUTE, LONE, Settings
 from bot.desks.snoozing import Snoozing
+from bot.desks.speaking import ALOUD, HEARD, Speaking
 from bot.desks.standing import Standing
 from bot.desks.weeks import Weekly
 from bot.errors import StoreRefused, StoreStale
@@ -45,6 +48,8 @@ from bot.messages import Address, Choice, Message, Reply
 from bot.model import Changes, Forgotten, Learner, Mark, MarkKind, Memory, Occasion
 from bot.outbox import Lane, Owed, PutOff
 from bot.ports import Grader, Store, Venue
+from bot.speech import Listener
+from bot.voices.speaker import Speaker
 from bot.watching import Watched, Watcher, timed
 
 Meaning = commands.Called | commands.Unknown | commands.Plain
@@ -107,10 +112,14 @@ class Coach:
         on_owed: Callable[[], None] = lambda: None,
         owners: Collection[tuple[str, str]] = (),
         watcher: Watcher | None = None,
+        listener: Listener | None = None,
+        speaker: Speaker | None = None,
+        recordings: Path | None = None,
     ) -> None:
         """`on_owed` is called whenever messages were written that wait to be sent. `draw` takes one letter of a secret. owners: who
         may oversee it, each as a platform and a chat or user there. watcher: who is told of what goes on, also by those who work
-        beside the coach."""
+        beside the coach. listener: hears voice notes; speaker: reads questions aloud; recordings: where what was heard is kept, if
+        the owner wants that."""
         self._store = store
         self._library = library
         self._now = now
@@ -119,12 +128,15 @@ class Coach:
         self.watcher = watcher or Watcher()
         self.at_work: set[tuple[str, str]] = set()
         """The updates, by platform and key, that this process is at work on."""
+        self._listening: set[tuple[str, str]] = set()
+        """Those of them that are recordings: they take none of the room for what is typed."""
         self.venues: dict[str, Venue] = {}
         """What each platform knows of its servers; a platform that has servers adds itself."""
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         watched = Watched(grader, self.watcher)
         tools = Tools(
-            store, library, watched, now, rng or Random(), new_id, draw, self.venues, lambda: self.on_owed(), incidents=incidents or {}
+            store, library, watched, now, rng or Random(), new_id, draw, self.venues, lambda: self.on_owed(), incidents=incidents or {},
+            speaker=speaker, listener=listener,
         )  # fmt: skip
         self._studio = tools.studio
         asking = Asking(tools)
@@ -135,10 +147,12 @@ class Coach:
         investigating, reporting = Investigating(tools, self._replying), Reporting(tools)
         self._interviewing = Interviewing(tools, self._replying, investigating, reporting)
         self._overseeing = Overseeing(tools, owners)
+        self._speaking = Speaking(tools, self._reply)
+        self._hearing = Hearing(tools, recordings)
         self._desks: tuple[Desk, ...] = (
             self._settings, asking, self._replying, Standing(tools), Resting(tools), Appealing(tools, self._replying),
             Linking(tools), Weekly(tools), Keeping(tools), Snoozing(tools), self._quizzing, self._hosting, investigating, reporting,
-            self._interviewing, self._overseeing,
+            self._interviewing, self._overseeing, self._speaking,
         )  # fmt: skip
         self._handlers: dict[str, Handler] = {name: handler for desk in self._desks for name, handler in desk.handlers.items()}
         self._taking: dict[Occasion, Desk] = {occasion: desk for desk in self._desks for occasion in desk.while_open}
@@ -155,17 +169,32 @@ class Coach:
         written: then nothing has happened, and the message may be handled again.
         """
         with structlog.contextvars.bound_contextvars(turn=f"{message.address.platform}:{message.key}"):
-            return await self._handle(message)
+            return await self._handle(message, commands.understand(commands.clean(message.text)))
 
-    async def _handle(self, message: Message) -> tuple[Reply, ...]:
-        meaning, began = commands.understand(commands.clean(message.text)), perf_counter()
+    async def hear(self, message: Message, fetch: Fetch) -> tuple[Reply, ...]:
+        """`handle` for a message that is a recording, which `fetch` gives: it is listened to first, beside whatever else is said.
+
+        That may take minutes. Until it returns the message is not done, and is heard again after a restart."""
+        update = (message.address.platform, message.key)
+        self._listening.add(update)
+        try:
+            with structlog.contextvars.bound_contextvars(turn=f"{message.address.platform}:{message.key}"):
+                came = await self._hearing.hear(message, fetch)
+                replies = await self._handle(message, commands.Plain(""), came)
+        finally:
+            self._listening.discard(update)
+        self._hearing.forget(message)
+        return replies
+
+    async def _handle(self, message: Message, meaning: Meaning, came: Came | None = None) -> tuple[Reply, ...]:
+        began = perf_counter()
         async with self._alone(lambda: self._concerned(message.address, meaning)):
             if not await self._store.ours(message.address.platform, message.key):
                 self.leave(message.address.platform, message.key)
                 return ()
             for again in range(MOST_STALE):
                 try:
-                    outcome, owed, recorded = await self._turn(message, meaning)
+                    outcome, owed, recorded = await self._turn(message, meaning, came)
                     break
                 except StoreStale:
                     if again == MOST_STALE - 1:
@@ -181,17 +210,19 @@ class Coach:
             else "unknown command"
             if isinstance(meaning, commands.Unknown)
             else "text"
+            if came is None
+            else "voice note"
         )
         log.info("turn done", said=said, replies=len(owed), milliseconds=round((perf_counter() - began) * 1000))
         return outcome.replies
 
-    async def _turn(self, message: Message, meaning: Meaning) -> tuple[Outcome, list[Owed], bool]:
+    async def _turn(self, message: Message, meaning: Meaning, came: Came | None) -> tuple[Outcome, list[Owed], bool]:
         """Reads, decides and writes; says whether it was written."""
         with timed(self.watcher, "read"):
             memory = await self._store.recall(message.address)
         now = max(self._now(), message.at)
         with timed(self.watcher, "decide"):
-            outcome = await self._decide(message, meaning, memory, now)
+            outcome = await self._decide(message, meaning, memory, now, came)
         learner = outcome.learner
         who = learner.id if learner else memory.learner.id if memory.learner else ""
         if any(isinstance(one, Forgotten) for one in outcome.also):
@@ -200,6 +231,8 @@ class Coach:
             Owed(f"reply:{message.address.platform}:{message.key}:{number}", message.address, Lane.REPLY, "reply", reply, who)
             for number, reply in enumerate(outcome.replies)
         ]
+        for one in owed if who else ():
+            owed = [*owed, *self._speaking.beside(learner or memory.learner, message.address, one.key, one.reply or Reply(()), now)]
         owed += outcome.owed
         changes = Changes(learner, outcome.asked, outcome.attempt, outcome.practised, outcome.also, memory.seen)
         with timed(self.watcher, "write"):
@@ -242,7 +275,7 @@ class Coach:
     @property
     def _room(self) -> int:
         # A process alone has nobody to leave anything to.
-        return max(0, MOST_AT_WORK - len(self.at_work)) if self._store.shared else 1 << 30
+        return max(0, MOST_AT_WORK - len(self.at_work - self._listening)) if self._store.shared else 1 << 30
 
     async def drop(self, platform: str, key: str) -> None:
         """An update that needs no answer is done."""
@@ -287,7 +320,7 @@ class Coach:
                     yield
                     return
 
-    async def _decide(self, message: Message, meaning: Meaning, memory: Memory, now: datetime) -> Outcome:
+    async def _decide(self, message: Message, meaning: Meaning, memory: Memory, now: datetime, came: Came | None) -> Outcome:
         known = memory.learner
         if (order := self._overseeing.order(message)) is not None:
             return await self._overseeing.obey(order, memory, now)
@@ -298,19 +331,21 @@ class Coach:
             learner = replace(learner, home=message.address)
         if not learner.reachable:
             learner = days.scheduled(replace(learner, reachable=True), now)
-        if _awaited(learner) in (*LONE, *WORDS) and isinstance(meaning, commands.Called) and meaning.name != "cancel":
+        if _awaited(learner) in (*LONE, *WORDS, HEARD) and isinstance(meaning, commands.Called) and meaning.name != "cancel":
             learner = replace(learner, expecting="")
         turn = Turn(message, learner, memory, "", now, known is None)
-        outcome = await self._dispatch(turn, meaning)
+        outcome = await self._dispatch(turn, meaning, came)
         if outcome.learner is None and (learner != known):
             outcome = replace(outcome, learner=days.scheduled(learner, now) if known is None else learner)
         if known is not None and outcome.learner is not None:
             outcome = replace(outcome, also=(*outcome.also, *streaks.changed(known, outcome.learner, now)))
         return outcome
 
-    async def _dispatch(self, turn: Turn, meaning: Meaning) -> Outcome:
+    async def _dispatch(self, turn: Turn, meaning: Meaning, came: Came | None) -> Outcome:
         opened = turn.memory.open
         taking = self._taking.get(opened.occasion) if opened is not None else None
+        if came is not None:
+            return await (self._settings.start(turn) if turn.new and turn.message.private else self._speaking.heard(turn, came))
         if isinstance(meaning, commands.Plain) and not meaning.text:
             return Outcome((phrases.not_text(turn.message.other) if turn.message.other else phrases.no_words(),))
         if isinstance(meaning, commands.Unknown):
@@ -327,7 +362,12 @@ class Coach:
                 return outcome
         if turn.new:
             return await self._settings.start(turn) if turn.message.private else Outcome((phrases.nothing_open(),))
-        return await (taking or self._replying).reply(turn, meaning.text)
+        return await self._reply(turn, meaning.text)
+
+    async def _reply(self, turn: Turn, text: str) -> Outcome:
+        """A reply to the open question, at the desk whose question it is."""
+        taking = self._taking.get(turn.memory.open.occasion) if turn.memory.open is not None else None
+        return await (taking or self._replying).reply(turn, text)
 
     # ------------------------------------------------------------------------------------------ a minute
 
@@ -360,6 +400,8 @@ class Coach:
     async def compose(self, owed: Owed) -> Reply | PutOff | None:
         """Words a delivery that is about to be sent, or puts it off until the learner's quiet hours are over; None where it is no
         longer wanted (paused, too late, or its learner gone)."""
+        if owed.kind == ALOUD and (off := await self._speaking.prepare(owed, self._now())) is not None:
+            return off
         async with self._alone(lambda: self._concerned(owed.address)):
             for again in range(MOST_STALE):
                 # Since it was owed its learner may have been linked with another one, or parted.
@@ -372,6 +414,10 @@ class Coach:
                 reply, changes = await self._composers[owed.kind](owed, memory, now)
                 if memory.learner is not None and changes.learner is not None:
                     changes = replace(changes, also=(*changes.also, *streaks.changed(memory.learner, changes.learner, now)))
+                if reply is not None:
+                    whose = changes.learner or memory.learner
+                    beside = self._speaking.beside(whose, owed.address, owed.key, reply, now)
+                    changes = replace(changes, also=(*changes.also, *beside))
                 try:
                     kept = await self._store.composed(owed, reply, replace(changes, seen=memory.seen), now)
                     return reply if kept else None

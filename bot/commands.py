@@ -39,6 +39,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("mock", "A mock interview with a report", "[track] [minutes] [level] [kind]"),
     Command("report", "The report of a mock interview", "[n]"),
     Command("incident", "Investigate what went wrong", "[name]"),
+    Command("voice", "Hear questions, and how your voice notes are graded", "on"),
     Command("settings", "Zone, time, tracks and level"),
     Command("link", "Join this chat with another one of yours", "[code]"),
     Command("unlink", "Part this chat from the others"),
@@ -55,6 +56,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("zone", "Set the time zone", listed=False),
     Command("track", "Set the interviews you prepare for", listed=False),
     Command("level", "Set the level", listed=False),
+    Command("heard", "What becomes of what was heard", listed=False),
     Command("redo", "Take a question again", listed=False),
 )
 

@@ -9,6 +9,7 @@ CoachError
  │    ├── StoreStale     what was read is no longer so: somebody else wrote meanwhile
  │    └── StoreTooNew    it was written by a later version of the coach
  ├── Unusable            a recording that no words can be had from (in bot/speech/sound.py, with its reasons)
+ ├── FetchError          a platform did not hand over a recording
  └── SendError           a platform did not take a message
       ├── SendLater      not now: a flood limit or a passing fault
       ├── SendUnclear    nobody can say whether it arrived
@@ -54,6 +55,14 @@ class StoreStale(StoreError):
 
 class StoreTooNew(StoreError):
     """The database was written by a later version of the coach."""
+
+
+class FetchError(CoachError):
+    """A platform did not hand over a recording. `again`: whether it may the next time."""
+
+    def __init__(self, reason: str, *, again: bool) -> None:
+        super().__init__(reason)
+        self.again = again
 
 
 class SendError(CoachError):

@@ -46,6 +46,19 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Recording:
+    """A voice note or a sound file that came, as its platform describes it; what is in it is fetched later, if at all.
+
+    reference: the platform's own opaque string, by which its adapter fetches it. size: bytes; seconds: its length; each None
+    where the platform does not say. mime: its media type, or ""."""
+
+    reference: str
+    size: int | None = None
+    seconds: float | None = None
+    mime: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """Something that a learner said, by typing or by tapping a button: the engine can't tell which, and need not.
 
@@ -57,6 +70,7 @@ class Message:
     place: the server that it was said in; None in private, and where the coach is no member.
     name: what this person is called there, or "".
     given: what was filled in by name beside the text: a command's options, or what was typed after `Choice.asks` ("reply").
+    recording: what was said aloud instead of a text; such a message goes to `Coach.hear`.
     """
 
     key: str
@@ -69,6 +83,7 @@ class Message:
     place: Place | None = None
     name: str = ""
     given: Mapping[str, str] = field(default_factory=dict)
+    recording: Recording | None = None
 
     def __post_init__(self) -> None:
         if self.at.tzinfo is not UTC:
@@ -166,6 +181,7 @@ class Reply:
     files: what comes along, for one person only: never in what is posted where others read.
     calls: the id of a group of people whom this message calls, or "". Nobody else is ever called.
     typed: whether something may be typed in answer to it; where plain text is not read, a platform offers a form for it.
+    aloud: what of it may also be read aloud, as a pack has it, or "". note: a voice note, which comes without words and buttons.
     """
 
     spans: tuple[Span, ...]
@@ -173,6 +189,8 @@ class Reply:
     calls: str = ""
     typed: bool = True
     files: tuple[File, ...] = ()
+    aloud: str = ""
+    note: VoiceNote | None = None
 
     @property
     def text(self) -> str:
@@ -181,6 +199,9 @@ class Reply:
 
     def with_choices(self, *rows: Iterable[Choice]) -> Reply:
         return replace(self, choices=tuple(tuple(row) for row in rows))
+
+    def read_aloud(self, *texts: str) -> Reply:
+        return replace(self, aloud="\n\n".join(texts))
 
     def with_files(self, *files: File) -> Reply:
         return replace(self, files=files)

@@ -89,13 +89,14 @@ class Grade:
 class Learner:
     """A person who practises.
 
-    home: where the coach writes on its own; its chat is "" for somebody who is only known from a group.
-    zone: IANA name. minute: the daily question's local time, minutes after midnight 0..1439, None for no daily question.
-    tracks: syllabus ids, empty for all of them. level: 1..5. paused_until: first local day of practice again, None
-    when not paused, date.max until they say so. expecting: the set-up step whose answer is awaited ("zone",
-    "time", "tracks", "level"), the setting that is being changed by itself ("place", "hour"), "appeal" with an attempt and a
-    point, "flag", or "". reachable: False after the platform said that the person can't be written to. rest: weekdays, 0 Monday
-    to 6 Sunday, without a daily question, which break no streak. interview_on: the local day of the interview that they prepare for.
+    home: where the coach writes on its own; its chat is "" for somebody who is only known from a group. zone: IANA name.
+    minute: the daily question's local time, minutes after midnight 0..1439, None for no daily question. tracks: syllabus ids,
+    empty for all of them. level: 1..5. paused_until: first local day of practice again, None when not paused, date.max until
+    they say so. expecting: the set-up step whose answer is awaited ("zone", "time", "tracks", "level"), the setting that is
+    being changed by itself ("place", "hour"), "appeal" with an attempt and a point, "flag", "heard" with the id of what was
+    heard, or "". reachable: False after the platform said that the person can't be written to. rest: weekdays, 0 Monday to 6
+    Sunday, without a daily question, which break no streak. interview_on: the local day of the interview that they prepare for.
+    aloud: whether questions are read aloud beside the text. at_once: whether a voice note is graded without being confirmed.
     week_day, week_minute: when the weekly message comes, 0 Monday to 6 Sunday and minutes after midnight; None for none.
     """
 
@@ -115,6 +116,8 @@ class Learner:
     week_day: int | None = 6
     week_minute: int = 18 * 60
     next_week_at: datetime | None = None
+    aloud: bool = False
+    at_once: bool = False
 
 
 class Occasion(StrEnum):
@@ -228,7 +231,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One reply and its grade, kept for ever."""
+    """One reply and its grade, kept for ever. spoken: whether it was said in a voice note."""
 
     id: str
     learner: str
@@ -239,6 +242,7 @@ class Attempt:
     at: datetime
     hints: int
     grade: Grade
+    spoken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -526,3 +530,18 @@ class Held:
 
     asked: Asked
     attempt: Attempt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dictation:
+    """What was heard of a learner's latest voice note, until they have said what is to become of it.
+
+    id: names it among the learner's; there is one at a time. asked: the question that it answers. text: "" once it is done with.
+    at: when the voice note came. pace: the line that says how it was spoken, or ""."""
+
+    learner: str
+    id: str
+    asked: str
+    text: str
+    at: datetime
+    pace: str = ""

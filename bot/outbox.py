@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
-from bot.messages import Address, Choice, File, Reply, Span, Style
+from bot.messages import Address, Choice, File, Reply, Span, Style, VoiceNote
 
 
 class Lane(StrEnum):
@@ -55,8 +55,9 @@ class Owed:
     """One message owed to one address.
 
     key: unique for ever; the same message can't be owed twice.
-    kind: "reply", or what the coach sends on its own ("daily", "snooze", "round", "reveal"). reply: None while it still has to be composed.
-    about: what composing needs (a local day, an attempt's id). tries: how often sending was begun.
+    kind: "reply", or what the coach sends on its own ("daily", "snooze", "round", "reveal", "aloud"). reply: None while it
+    still has to be composed.
+    about: what composing needs (a local day, an attempt's id, the words to be said). tries: how often sending was begun.
     unsure: True where an earlier try may have arrived. until: how long it is surely in the hands of who claimed it.
     """
 
@@ -101,16 +102,20 @@ def freeze(reply: Reply) -> str:
     kept = {"spans": spans, "choices": choices, "calls": reply.calls, "typed": reply.typed}
     if reply.files:
         kept["files"] = [[file.name, b64encode(file.data).decode(), file.says, file.picture] for file in reply.files]
+    if reply.note is not None:
+        kept["note"] = [b64encode(reply.note.data).decode(), reply.note.seconds, b64encode(reply.note.waveform).decode()]
     return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
 
 
 def thaw(text: str) -> Reply:
     """The reply that `freeze` kept."""
     raw = json.loads(text)
+    note = raw.get("note")
     return Reply(
         tuple(Span(words, Style(style)) for words, style in raw["spans"]),
         tuple(tuple(Choice(*choice) for choice in row) for row in raw["choices"]),
         raw.get("calls", ""),
         raw.get("typed", True),
         tuple(File(name, b64decode(data), says, picture) for name, data, says, picture in raw.get("files", ())),
+        note=VoiceNote(b64decode(note[0]), note[1], b64decode(note[2])) if note else None,
     )

@@ -17,6 +17,7 @@ from bot.model import (
     Attempt,
     Card,
     Changes,
+    Dictation,
     Flag,
     Grade,
     Held,
@@ -110,6 +111,13 @@ class OwnerStore(Protocol):
 
     async def broadcasts(self, most: int) -> list[Progress]:
         """The latest that were sent, with what became of them."""
+
+
+class DictationStore(Protocol):
+    """What was heard of voice notes; it is written through `Changes.also`."""
+
+    async def dictation(self, learner: str) -> Dictation | None:
+        """What was heard of the learner's latest voice note."""
 
 
 class Weeks(Protocol):
@@ -214,7 +222,7 @@ class Venue(Protocol):
         """Those of `members` who are still there, or of whom nobody can say."""
 
 
-class Store(AppealStore, CardStore, LinkStore, InterviewStore, OwnerStore, Rounds, Weeks, WholeStore, Protocol):
+class Store(AppealStore, CardStore, DictationStore, LinkStore, InterviewStore, OwnerStore, Rounds, Weeks, WholeStore, Protocol):
     """What the coach remembers. Every time is UTC; every method is one transaction; safe for concurrent tasks.
 
     Raises StoreError, and StoreBusy where trying again may help.

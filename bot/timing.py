@@ -19,8 +19,8 @@ LATEST = timedelta(hours=3)
 QUIET_FROM, QUIET_TO = 22 * 60, 8 * 60
 """Minutes after midnight between which the coach sends nothing on its own but at a minute that the learner chose."""
 
-CHOSEN = frozenset(("daily", "snooze", "week"))
-"""Kinds of delivery that come at a minute which the learner chose."""
+CHOSEN = frozenset(("daily", "snooze", "week", "aloud"))
+"""Kinds of delivery that come at a minute which the learner chose, or beside what does."""
 
 SPREAD = 45
 """Seconds over which a crowded minute is spread: the clock still shows the chosen minute when the question comes."""

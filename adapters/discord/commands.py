@@ -43,6 +43,7 @@ ARGUMENTS: Mapping[str, tuple[Argument, ...]] = {
     "rest": (Argument("days", "Such as sat sun, fri-sun, or off"),),
     "interview": (Argument("day", "Such as 2027-01-15, 15 January, in 3 weeks, or off"),),
     "week": (Argument("when", "Such as sunday 18:00, or off; your week when left out"),),
+    "voice": (Argument("how", "on or off: read aloud; at once or first: when your voice notes are graded"),),
     "streak": (Argument("why", "why: day by day for the last two weeks"),),
     "pause": (Argument("days", "How many days; until /resume when left out", most=365),),
 }

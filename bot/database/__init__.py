@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from bot.database.appeals import Appeals
 from bot.database.cards import Cards
 from bot.database.connection import LEASE, sqlite_file
+from bot.database.dictations import Dictations
 from bot.database.interviews import Interviews
 from bot.database.links import Links
 from bot.database.outbox import KEEP_DONE, Outbox
@@ -20,7 +21,7 @@ from bot.database.whole import Whole
 __all__ = ["KEEP_DONE", "LEASE", "Database", "sqlite_file"]
 
 
-class Database(Rounds, Outbox, Interviews, Appeals, Cards, Weeks, Whole, Owners, Links, Queues):
+class Database(Rounds, Outbox, Interviews, Dictations, Appeals, Cards, Weeks, Whole, Owners, Links, Queues):
     """`bot.ports.Store` on a SQL database."""
 
     @asynccontextmanager

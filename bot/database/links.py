@@ -69,6 +69,7 @@ ALSO_REFERS = {
     ("asked", "attempt"): "attempt",
     ("asked", "interview"): "interview",
     ("investigation", "asked"): "asked",
+    ("dictation", "asked"): "asked",
     ("flag", "attempt"): "attempt",
     ("flag", "attempt_before"): "attempt",
 }

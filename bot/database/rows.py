@@ -51,6 +51,8 @@ class LearnerRow(SQLModel, table=True):
     week_day: int | None = Field(default=6, sa_column_kwargs={"server_default": "6"})
     week_minute: int = Field(default=1080, sa_column_kwargs={"server_default": "1080"})
     next_week_at: datetime | None = Field(default=None, sa_type=UTCDateTime, index=True)
+    aloud: bool = Field(default=False, sa_column_kwargs=FALSE)
+    at_once: bool = Field(default=False, sa_column_kwargs=FALSE)
 
 
 class AddressRow(SQLModel, table=True):
@@ -101,6 +103,7 @@ class AttemptRow(SQLModel, table=True):
     score: int | None = None
     graded_by: str
     grade: str
+    spoken: bool = Field(default=False, sa_column_kwargs=FALSE)
 
 
 class PractisedRow(SQLModel, table=True):
@@ -203,6 +206,7 @@ def learner_of(row: LearnerRow) -> Learner:
         expecting=row.expecting, reachable=row.reachable, next_due_at=row.next_due_at,
         rest=frozenset(int(day) for day in row.rest), interview_on=row.interview_on,
         week_day=row.week_day, week_minute=row.week_minute, next_week_at=row.next_week_at,
+        aloud=row.aloud, at_once=row.at_once,
     )  # fmt: skip
 
 
@@ -214,7 +218,7 @@ def learner_row(learner: Learner) -> LearnerRow:
         level=learner.level, paused_until=learner.paused_until, expecting=learner.expecting, reachable=learner.reachable,
         next_due_at=learner.next_due_at, rest="".join(str(day) for day in sorted(learner.rest)),
         interview_on=learner.interview_on, week_day=learner.week_day, week_minute=learner.week_minute,
-        next_week_at=learner.next_week_at,
+        next_week_at=learner.next_week_at, aloud=learner.aloud, at_once=learner.at_once,
     )  # fmt: skip
 
 
@@ -254,7 +258,7 @@ def grade_text(grade: Grade) -> str:
 
 def attempt_of(row: AttemptRow) -> Attempt:
     grade = grade_of(row.grade)
-    return Attempt(row.id, row.learner, row.asked, row.question, row.followup, row.text, row.at, row.hints, grade)
+    return Attempt(row.id, row.learner, row.asked, row.question, row.followup, row.text, row.at, row.hints, grade, row.spoken)
 
 
 @row_of.register
@@ -262,7 +266,7 @@ def attempt_row(attempt: Attempt) -> AttemptRow:
     return AttemptRow(
         id=attempt.id, learner=attempt.learner, asked=attempt.asked, question=attempt.question, followup=attempt.followup,
         text=attempt.text, at=attempt.at, hints=attempt.hints, score=attempt.grade.score, graded_by=attempt.grade.graded_by,
-        grade=grade_text(attempt.grade),
+        grade=grade_text(attempt.grade), spoken=attempt.spoken,
     )  # fmt: skip
 
 

@@ -166,6 +166,11 @@ class Turns(Learners):
         return True
 
     async def keep(self, session: AsyncSession, thing: object) -> None:
+        if isinstance(thing, Owed):
+            if thing.due_at is None:
+                raise ValueError("what is owed beside a turn says from when on")
+            await self.owe(session, [thing], thing.due_at)
+            return
         if not isinstance(thing, Withdrawn):
             await super().keep(session, thing)
             return

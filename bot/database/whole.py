@@ -101,7 +101,9 @@ async def _leave(connection: AsyncConnection, platform: str, user: str) -> None:
     await connection.execute(begun.values(starter_user="", starter_chat=""))
     await connection.execute(outbox.delete().where(outbox.c.platform == platform, outbox.c.user == user))
     done = inbox.c.done_at.is_not(None)
-    await connection.execute(inbox.update().where(inbox.c.platform == platform, done, inbox.c.person == user).values(person=""))
+    await connection.execute(
+        inbox.update().where(inbox.c.platform == platform, done, inbox.c.person.in_((user, f"{user} aloud"))).values(person="")
+    )
 
 
 def _in_order(table: Table) -> list[Any]:

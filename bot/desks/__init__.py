@@ -15,10 +15,12 @@ from typing import Protocol
 from bot.content import Library
 from bot.incidents import Incident
 from bot.messages import Message, Reply
-from bot.model import Asked, Attempt, Changes, Fate, Learner, Memory, Occasion, Practised
+from bot.model import Asked, Attempt, Changes, Dictation, Fate, Learner, Memory, Occasion, Practised
 from bot.outbox import Owed
 from bot.ports import Grader, Store, Venue
 from bot.reports import Studio
+from bot.speech import Listener
+from bot.voices.speaker import Speaker
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,13 @@ class Turn:
     argument: str
     now: datetime
     new: bool
+    spoken: Dictation | None = None
+    """The voice note that a reply was said in."""
+
+    @property
+    def pace(self) -> str:
+        """The line that says how a reply was spoken; "" where it was typed."""
+        return self.spoken.pace if self.spoken is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +79,10 @@ class Tools:
     studio: Studio = field(default_factory=Studio)
     """Where pictures are drawn."""
     incidents: Mapping[str, Incident] = field(default_factory=dict)
+    speaker: Speaker | None = None
+    """What reads questions aloud."""
+    listener: Listener | None = None
+    """What hears voice notes."""
 
 
 class Composer(Protocol):
@@ -90,6 +103,7 @@ class Desk:
         self.store, self.library, self.grader = tools.store, tools.library, tools.grader
         self.now, self.rng, self.new_id, self.draw = tools.now, tools.rng, tools.new_id, tools.draw
         self.venues, self.owing, self.studio = tools.venues, tools.owing, tools.studio
+        self.speaker, self.listener = tools.speaker, tools.listener
 
     @property
     def handlers(self) -> Mapping[str, Handler]:

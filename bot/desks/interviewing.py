@@ -162,7 +162,11 @@ class Interviewing(Desk):
         shown = (
             ()
             if one.real
-            else (_without_buttons(graded(judged.attempt, judged.rubric, title, deeper=False, first=judged.first, raised=judged.raised)),)
+            else (
+                _without_buttons(
+                    graded(judged.attempt, judged.rubric, title, deeper=False, first=judged.first, raised=judged.raised, pace=turn.pace)
+                ),
+            )
         )
         raised = (judged.first,) if judged.raised else ()
         chosen = judged.chosen if _time_for_more(one, held, self.incidents) else None

@@ -156,7 +156,7 @@ class Investigating(Desk):
         if interviews.memorised(text, rubric.answer):
             grade = replace(grade, note=f"{grade.note} memorised".strip())
         course = investigations.staged(course, text, grade)
-        shown = () if quiet else (phrases.staged(name, rubric, course),)
+        shown = () if quiet else (phrases.staged(name, rubric, course, turn.pace),)
         if len(course.staged) < len(STAGES):
             return Stepped((*shown, self._asks(asked, one, course)), course)
         return self._ended(turn, asked, one, replace(course, closed=True), shown)
@@ -166,5 +166,7 @@ class Investigating(Desk):
             return Stepped(shown, course)
         grade = investigations.grade(one, course)
         text = investigations.said(course)
-        attempt = Attempt(self.new_id(), turn.learner.id, asked.id, one.id, "", text, turn.message.at, course.hints, grade)
+        attempt = Attempt(
+            self.new_id(), turn.learner.id, asked.id, one.id, "", text, turn.message.at, course.hints, grade, turn.spoken is not None
+        )
         return Stepped(shown, course, attempt)

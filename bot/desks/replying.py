@@ -76,7 +76,7 @@ class Replying(Desk):
         unasked = opened.occasion is Occasion.DAILY and not opened.followup and interviews.core_missing(question, judged.attempt.grade)
         title = "follow-up" if opened.followup else question.title
         more = chosen is not None and not unasked
-        replies = [phrases.graded(judged.attempt, judged.rubric, title, deeper=more, first=first, raised=judged.raised)]
+        replies = [phrases.graded(judged.attempt, judged.rubric, title, deeper=more, first=first, raised=judged.raised, pace=turn.pace)]
         asked = [replace(opened, fate=Fate.ANSWERED)]
         if chosen is not None and unasked:
             following = Asked(
@@ -97,8 +97,9 @@ class Replying(Desk):
         if interviews.memorised(text, (followup or question).answer):
             grade = replace(grade, note=f"{grade.note} memorised".strip())
         attempt = Attempt(
-            self.new_id(), turn.learner.id, opened.id, question.id, opened.followup, text, turn.message.at, opened.hints, grade
-        )
+            self.new_id(), turn.learner.id, opened.id, question.id, opened.followup, text, turn.message.at, opened.hints, grade,
+            turn.spoken is not None,
+        )  # fmt: skip
         if grade.note == "failed":
             return Judged(attempt, followup or question, attempt, False, None)
         if followup is None:

@@ -126,6 +126,8 @@ def settings(learner: Learner, library: Library, now: datetime) -> Reply:
         *([f"\nRest days: {', '.join(day_names(learner.rest))}"] if learner.rest else []),
         f"\nInterviews: {', '.join(names)}",
         f"\nLevel: {learner.level} of 5, {LEVELS[learner.level].lower()}",
+        f"\nVoice: questions {'in text and spoken' if learner.aloud else 'in text'}, ",
+        f"voice notes {'graded at once' if learner.at_once else 'shown to you before they are graded'}",
         *(
             [f"\nYour interview: {learner.interview_on.day} {learner.interview_on:%B %Y}"]
             if learner.interview_on and learner.interview_on >= local_day(now, learner.zone)
@@ -133,7 +135,8 @@ def settings(learner: Learner, library: Library, now: datetime) -> Reply:
         ),
     ]
     return say(bold("Your settings"), *lines).with_choices(
-        [Choice("Zone", "/zone"), Choice("Time", "/daily"), Choice("Interviews", "/track"), Choice("Level", "/level")]
+        [Choice("Zone", "/zone"), Choice("Time", "/daily"), Choice("Interviews", "/track"), Choice("Level", "/level")],
+        [Choice("Voice", "/voice")],
     )
 
 
@@ -142,9 +145,9 @@ def settings(learner: Learner, library: Library, now: datetime) -> Reply:
 
 def question(asked: Asked, one: Question, library: Library) -> Reply:
     head = "Question of the day" if asked.occasion is Occasion.DAILY else "Question"
-    return say(
-        bold(f"{head} · {library.syllabus.sections[one.section]} · level {one.level}"), "\n\n", markup(one.wording(asked.wording))
-    ).with_choices(
+    words = one.wording(asked.wording)
+    asks = say(bold(f"{head} · {library.syllabus.sections[one.section]} · level {one.level}"), "\n\n", markup(words)).read_aloud(words)
+    return asks.with_choices(
         [Choice("Hint", f"/hint {asked.id}"), Choice("Skip", f"/skip {asked.id}"), Choice("Show answer", f"/answer {asked.id}")],
         sure(asked),
     )
@@ -176,8 +179,10 @@ def sure(asked: Asked) -> list[Choice]:
 
 
 def follow_up(asked: Asked, one: Followup, chosen: Chosen | None = None) -> Reply:
-    return say(bold("Follow-up"), "\n\n", *taken_up(chosen), markup(one.prompt)).with_choices(
-        [Choice("Skip", f"/skip {asked.id}"), Choice("Show answer", f"/answer {asked.id}")]
+    return (
+        say(bold("Follow-up"), "\n\n", *taken_up(chosen), markup(one.prompt))
+        .read_aloud(one.prompt)
+        .with_choices([Choice("Skip", f"/skip {asked.id}"), Choice("Show answer", f"/answer {asked.id}")])
     )
 
 
@@ -236,21 +241,25 @@ def _topic_rows(library: Library) -> list[list[Choice]]:
 # ---------------------------------------------------------------------------------------------- grading
 
 
-def graded(attempt: Attempt, rubric: Rubric, title: str, *, deeper: bool, first: Attempt | None = None, raised: bool = False) -> Reply:
+def graded(
+    attempt: Attempt, rubric: Rubric, title: str, *, deeper: bool, first: Attempt | None = None, raised: bool = False, pace: str = ""
+) -> Reply:
     """The grade as a learner reads it: score, a line per point with its evidence, what was wrong, what to add.
 
-    first: the attempt at the question itself, where this is one at a follow-up; raised: that this one raised it."""
+    first: the attempt at the question itself, where this is one at a follow-up; raised: that this one raised it. pace: how it was
+    spoken, in a line."""
     grade = attempt.grade
     buttons = [Choice("Model answer", f"/answer {attempt.asked}"), NEXT]
     if deeper:
         buttons.insert(0, Choice("Go deeper", f"/deeper {first.id if first else attempt.id}"))
     if grade.score is None:
         return say(cannot_tell(grade)).with_choices(buttons)
+    spoken: Parts = ["\n\n", italic(pace)] if pace else []
     wanting = any(verdict.finding is not Finding.COVERED for verdict in grade.verdicts)
     appeal = [[Choice("I did say that", f"/appeal {attempt.id}")]] if wanting else []
     for sizes in SIZES:
         helped: Parts = ["\n\n", italic(f"With this, your first reply counts {first.grade.score}/100.")] if first and raised else []
-        reply = say(*_grade(attempt, rubric, title, *sizes), *helped)
+        reply = say(*_grade(attempt, rubric, title, *sizes), *helped, *spoken)
         if len(reply.text) <= GRADE_LIMIT:
             break
     return reply.with_choices(buttons, *appeal)
@@ -261,7 +270,7 @@ Parts = list[str | Span | Iterable[Span]]
 
 def _grade(attempt: Attempt, rubric: Rubric, title: str, said: int, quoted: int, corrected: int) -> Parts:
     grade = attempt.grade
-    parts: Parts = [bold(f"{grade.score}/100"), f" · {title}\n"]
+    parts: Parts = [bold(f"{grade.score}/100"), f" · {title}{' · spoken' if attempt.spoken else ''}\n"]
     for point in rubric.points:
         verdict = grade.verdict(point.id)
         if verdict is not None:

@@ -41,7 +41,7 @@ def opening(asked: Asked, one: Incident, head: str = "Incident") -> Reply:
     return say(
         bold(f"{head} · {one.title} · level {one.level}"), "\n\n", markup(one.opening), "\n\n", markup(one.manager),
         "\n\n", italic("Write what you would check, one or two things at a time. Say when you know the cause."),
-    ).with_choices(*looking_choices(asked))  # fmt: skip
+    ).with_choices(*looking_choices(asked)).read_aloud(one.opening, one.manager)  # fmt: skip
 
 
 def looking_choices(asked: Asked) -> list[list[Choice]]:
@@ -78,10 +78,11 @@ def nothing_found() -> Reply:
 
 
 def stage(name: str, rubric: Rubric, asked: Asked) -> Reply:
-    return say(bold(STAGES[name]), "\n\n", markup(rubric.prompt)).with_choices([Choice("Stop and show me", f"/answer {asked.id}")])
+    asks = say(bold(STAGES[name]), "\n\n", markup(rubric.prompt)).read_aloud(rubric.prompt)
+    return asks.with_choices([Choice("Stop and show me", f"/answer {asked.id}")])
 
 
-def staged(name: str, rubric: Rubric, course: Investigation) -> Reply:
+def staged(name: str, rubric: Rubric, course: Investigation, pace: str = "") -> Reply:
     """The grade of one of the last questions, in short."""
     grade = course.staged[-1].grade
     if grade.score is None:
@@ -95,6 +96,8 @@ def staged(name: str, rubric: Rubric, course: Investigation) -> Reply:
                 parts += ["\n      ", quote(f"“{shorten(verdict.quote, 90)}”")]
     if name == "summary" and (words := investigations.jargon(course.staged[-1].text)):
         parts += ["\n\n", f"Somebody from the business would ask what this means: {', '.join(words[:4])}."]
+    if pace:
+        parts += ["\n\n", italic(pace)]
     return say(*parts)
 
 

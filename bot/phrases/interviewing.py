@@ -77,11 +77,13 @@ def nothing_to_ask() -> Reply:
 def question(interview: Interview, asked: Asked, one: Question, number: int, library: Library) -> Reply:
     total = max(number, length(interview.minutes, interview.format))
     head = bold(f"Question {number} of {total} · {library.syllabus.sections[one.section]}")
-    return say(head, "\n\n", markup(one.wording(asked.wording))).with_choices(*choices(interview, asked, help=True))
+    words = one.wording(asked.wording)
+    return say(head, "\n\n", markup(words)).with_choices(*choices(interview, asked, help=True)).read_aloud(words)
 
 
 def follow_up(interview: Interview, asked: Asked, one: Followup, chosen: Chosen | None) -> Reply:
-    return say(bold("Follow-up"), "\n\n", *taken_up(chosen), markup(one.prompt)).with_choices(*choices(interview, asked, help=False))
+    asks = say(bold("Follow-up"), "\n\n", *taken_up(chosen), markup(one.prompt)).read_aloud(one.prompt)
+    return asks.with_choices(*choices(interview, asked, help=False))
 
 
 def choices(interview: Interview, asked: Asked, *, help: bool) -> list[list[Choice]]:

@@ -17,11 +17,15 @@ WEAK, NEW = Choice("Something weak", "/next weak"), Choice("Something new", "/ne
 def one_point(asked: Asked, question: Question, followup: Followup, library: Library) -> Reply:
     """A question that comes back for the one point that was missing."""
     head = "Question of the day" if asked.occasion is Occasion.DAILY else "Question"
-    return say(
-        bold(f"{head} · {library.syllabus.sections[question.section]} · {question.title}"),
-        "\nOne point was missing here last time. Just that one:\n\n",
-        markup(followup.prompt),
-    ).with_choices([Choice("Skip", f"/skip {asked.id}"), Choice("Show answer", f"/answer {asked.id}")])
+    return (
+        say(
+            bold(f"{head} · {library.syllabus.sections[question.section]} · {question.title}"),
+            "\nOne point was missing here last time. Just that one:\n\n",
+            markup(followup.prompt),
+        )
+        .read_aloud(followup.prompt)
+        .with_choices([Choice("Skip", f"/skip {asked.id}"), Choice("Show answer", f"/answer {asked.id}")])
+    )
 
 
 def cue(point: Point) -> tuple[Span, ...]:

@@ -1,0 +1,40 @@
+"""What was heard of voice notes and waits for its learner's word."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+
+from sqlmodel import Field, SQLModel, UTCDateTime
+
+from bot.database.connection import uncut
+from bot.database.learners import Learners
+from bot.database.rows import row_of
+from bot.model import Dictation
+
+
+class DictationRow(SQLModel, table=True):
+    __tablename__ = "dictation"
+    __table_args__ = {"info": {"stays": True, "newest": "at"}}
+    learner: str = Field(primary_key=True, foreign_key="learner.id", ondelete="CASCADE")
+    id: str
+    asked: str
+    """No foreign key: it may be written in the same breath as what it belongs to."""
+    text: str
+    at: datetime = Field(sa_type=UTCDateTime)
+    pace: str = ""
+
+
+@row_of.register
+def dictation_row(one: Dictation) -> DictationRow:
+    return DictationRow(**asdict(one))
+
+
+class Dictations(Learners):
+    """They are written through `Changes.also`; the latest takes the place of the one before."""
+
+    @uncut
+    async def dictation(self, learner: str) -> Dictation | None:
+        async with self.reading() as session:
+            row = await session.get(DictationRow, learner)
+            return Dictation(row.learner, row.id, row.asked, row.text, row.at, row.pace) if row is not None else None

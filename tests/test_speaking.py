@@ -1,0 +1,487 @@
+"""Voice notes in the conversation: heard, shown, corrected, graded; and questions that are read aloud."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import pytest
+from worlds import ANN, FakeClock, World, couriers, incidents
+
+from bot.coach import Coach
+from bot.content import Library
+from bot.database import Database
+from bot.errors import FetchError
+from bot.grading.plain import PlainGrader
+from bot.messages import Address, Clip, Message, Recording, Reply
+from bot.outbox import UNLIMITED
+from bot.speech import Heard, Listener, Pace, Reason, Transcript, Unusable
+from bot.speech.sound import LARGEST, LONGEST
+from bot.voices import Speech, VoiceError
+from bot.voices.speaker import Speaker
+
+GOOD = (
+    "Of all the posts we deleted, the share that really broke the rules: TP / (TP + FP). It is hurt by false positives only, "
+    "missed ones do not enter it. Raising the threshold usually raises it and costs recall."
+)
+NUMBERS = count(1)
+PACE = Pace(40, 21.4, 120, 2, 1.31)
+
+
+class Ear:
+    """An ear that is never asked: what it would hear, its listener says."""
+
+    name, language = "told 1", "en"
+
+    def __init__(self, *, draft: bool) -> None:
+        self.draft = draft
+
+    async def hear(self, sound: object) -> Heard:
+        raise AssertionError("asked")
+
+    async def close(self) -> None: ...
+
+
+class Told(Listener):
+    """Hears what is written in a recording; one of a single word is unusable for that reason. Waits as long as `go` is not set."""
+
+    def __init__(self, *, draft: bool = False) -> None:
+        super().__init__(Ear(draft=draft))
+        self.go = asyncio.Event()
+        self.go.set()
+        self.begun: list[str] = []
+        self.changed = asyncio.Condition()
+
+    async def listen(self, clip: Clip) -> Transcript:
+        text = clip.data.decode()
+        async with self.changed:
+            self.begun.append(text)
+            self.changed.notify_all()
+        await self.go.wait()
+        if text in {reason.value for reason in Reason}:
+            raise Unusable(Reason(text))
+        return Transcript(text, Heard(text, 0.9), PACE, "told 1", self.ear.draft)
+
+
+class Running(FakeClock):
+    """A clock that goes on by itself from where it was set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.since = time.monotonic()
+
+    def __call__(self) -> datetime:
+        return self.at + timedelta(seconds=time.monotonic() - self.since)
+
+
+class Hum:
+    """A voice that hums."""
+
+    name = "hum 1"
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.fails = False
+
+    async def say(self, text: str) -> Speech:
+        self.said.append(text)
+        if self.fails:
+            raise VoiceError("hoarse")
+        return Speech((np.sin(np.arange(8000) / 5) * 0.2).astype(np.float32), 16_000)
+
+    async def close(self) -> None: ...
+
+
+class Room(World):
+    """A world in which one may speak."""
+
+    async def speaks(self, text: str, *, address: Address | None = None, key: str = "", **about: object) -> tuple[Reply, ...]:
+        """A voice note in which this is said."""
+        recording = Recording("ref", about.pop("size", 1000), about.pop("seconds", 20.0), "audio/ogg")  # type: ignore[arg-type]
+        message = Message(key or f"v{self.keys()}", address or self.address, "", self.clock(), recording=recording)
+
+        async def fetch(most: int) -> bytes:
+            return text.encode()
+
+        self.hears = await self.coach.hear(message, about.get("fetch") or fetch)  # type: ignore[arg-type]
+        return self.hears
+
+
+@asynccontextmanager
+async def room(
+    library: Library, file: Path, *, listener: Listener | None = None, speaker: Speaker | None = None, clock: FakeClock | None = None,
+    recordings: Path | None = None,
+) -> AsyncIterator[Room]:  # fmt: skip
+    clock = clock or FakeClock()
+    store = await Database.open(f"sqlite:///{file}")
+    coach = Coach(
+        store, library, PlainGrader(), now=clock, incidents=incidents(library), listener=listener, speaker=speaker, recordings=recordings
+    )
+    try:
+        yield Room(store, coach, clock, library, NUMBERS.__next__)
+    finally:
+        await coach.close()
+        await store.close()
+
+
+class Paper:
+    """A platform that keeps what it is sent."""
+
+    pace = UNLIMITED
+
+    def __init__(self, platform: str = "console") -> None:
+        self.platform = platform
+        self.sent: list[Reply] = []
+        self.arrived = asyncio.Condition()
+
+    async def send(self, address: Address, reply: Reply, key: str, since: datetime | None = None) -> str:
+        async with self.arrived:
+            self.sent.append(reply)
+            self.arrived.notify_all()
+        return key
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(20), self.arrived:
+            await self.arrived.wait_for(lambda: len(self.sent) >= count)
+
+
+async def begun(home: World) -> None:
+    await home.says("/start")
+    await home.says("/track all 3")
+    await home.says("/cancel")
+    await home.says("/next precision")
+
+
+async def test_a_voice_note_is_shown_first_and_graded_when_the_learner_says_so(library: Library, database: Path) -> None:
+    """What was heard comes with three buttons; *Grade it* grades it as spoken, with its pace; a second press finds it done."""
+    async with room(library, database, listener=Told(draft=True)) as home:
+        await begun(home)
+        await home.speaks(GOOD)
+        assert home.heard.startswith(f"I heard\n\n{GOOD}")
+        assert "rough draft" in home.heard
+        shown = home.hears
+        assert [choice.label for choice in shown[0].choices[0]] == ["Grade it", "Edit", "Say again"]
+        memory = await home.store.recall(ANN)
+        assert memory.learner is not None
+        assert not memory.past
+        said_at = home.clock()
+        home.clock.move(minutes=3)
+        await home.taps("Grade it")
+        assert "/100 · Precision · spoken" in home.heard
+        assert "120 words a minute" in home.heard
+        assert "2 fillers, longest pause 1.3 s, 21 s in all" in home.heard
+        attempt = await home.store.last_attempt(memory.learner.id)
+        assert attempt is not None
+        assert (attempt.spoken, attempt.text, attempt.at) == (True, GOOD, said_at)
+        typed = await PlainGrader().grade(library.questions["precision"], GOOD)
+        assert attempt.grade.score == typed.score
+        home.hears = shown
+        await home.taps("Grade it")
+        assert "done with that voice note" in home.heard
+
+
+async def test_a_voice_note_is_corrected_or_said_again(library: Library, database: Path) -> None:
+    """*Edit* takes the next text as what was said, *Say again* throws it away, and only the latest is kept."""
+    async with room(library, database, listener=Told(draft=True)) as home:
+        await begun(home)
+        first = await home.speaks("Addam is a rock curve.")
+        await home.taps("Say again")
+        assert "Thrown away" in home.heard
+        home.hears = first
+        await home.taps("Grade it")
+        assert "done with that voice note" in home.heard
+        older = await home.speaks("of all the posts we elated")
+        newer = await home.speaks("of all the posts we deleted")
+        home.hears = older
+        await home.taps("Edit")
+        assert "latest voice note only" in home.heard
+        home.hears = newer
+        await home.taps("Edit")
+        assert "of all the posts we deleted" in home.heard
+        await home.says("/hint")  # a command meanwhile corrects nothing
+        assert "Hint 1" in home.heard
+        home.hears = newer
+        await home.taps("Edit")
+        await home.says(GOOD)
+        assert "Precision · spoken" in home.heard
+        memory = await home.store.recall(ANN)
+        assert memory.learner is not None
+        assert memory.learner.expecting == ""
+        attempt = await home.store.last_attempt(memory.learner.id)
+        assert attempt is not None
+        assert (attempt.spoken, attempt.text) == (True, GOOD)
+        await home.says("/next recall")
+        third = await home.speaks("something")
+        await home.taps("Edit")
+        await home.says("/cancel")
+        await home.says("/skip")
+        home.hears = third
+        await home.taps("Grade it")
+        assert "closed" in home.heard
+        assert len((await home.store.recall(ANN)).past) == 1
+
+
+async def test_who_wants_that_is_graded_at_once_but_never_from_a_rough_draft(library: Library, database: Path) -> None:
+    """After /voice at once a transcript stands above its grade; a draft is shown first all the same."""
+    async with room(library, database, listener=Told()) as home:
+        await begun(home)
+        await home.says("/settings")
+        await home.taps("Voice")
+        await home.taps("Grade at once")
+        assert "at once" in home.heard
+        await home.speaks(GOOD)
+        assert home.hears[0].text == f"I heard\n\n{GOOD}"
+        assert "Precision · spoken" in home.hears[1].text
+        await home.says("/settings")
+        assert "voice notes graded at once" in home.heard
+    async with room(library, database, listener=Told(draft=True)) as home:
+        await home.says("/next recall")
+        await home.speaks("the share of positives that we find")
+        assert "rough draft" in home.heard
+        assert len((await home.store.recall(ANN)).past) == 1
+        await home.says("/voice at once")
+        assert "rough draft" in home.heard
+        await home.says("/voice first")
+        assert "you say when to grade it" in home.heard
+
+
+async def test_what_is_of_no_use_is_told_and_costs_nothing(library: Library, database: Path, tmp_path: Path) -> None:
+    """A recording that can't be used gets its sentence; no attempt is recorded, and the question stays open."""
+    listener, kept = Told(), tmp_path / "recordings"
+    async with room(library, database, listener=listener, recordings=kept) as home:
+        await home.speaks("hello")
+        assert "interview coach" in home.heard
+        await home.says("/cancel")
+        await home.speaks("hello")
+        assert "No question was open" in home.heard
+        await home.says("/next precision")
+        for reason in Reason:
+            await home.speaks(reason.value)
+            assert home.heard.endswith("your question is still open."), reason
+        await home.speaks("a", size=LARGEST + 1)
+        assert "20 MB" in home.heard
+        await home.speaks("a", seconds=LONGEST + 1)
+        assert "five minutes" in home.heard
+        assert "a" not in listener.begun
+
+        async def gone(most: int) -> bytes:
+            assert most == LARGEST
+            raise FetchError("404", again=False)
+
+        await home.speaks("", fetch=gone)
+        assert "could not get that recording" in home.heard
+        memory = await home.store.recall(ANN)
+        assert memory.open is not None
+        assert not memory.past
+        assert not memory.practised
+        assert len(await asyncio.to_thread(lambda: list(kept.iterdir()))) == len(Reason)  # only because the owner wants that
+    async with room(library, database) as deaf:
+        await deaf.speaks("anything")
+        assert "can't hear voice notes here" in deaf.heard
+        await deaf.says("/voice at once")
+        assert "can't hear voice notes here" in deaf.heard
+
+
+async def test_the_conversation_never_waits_for_what_is_being_heard(library: Library, database: Path) -> None:
+    """Two are listened to at a time, the third is told how many are before it, and a text of the same learner is answered at once;
+    what was asked meanwhile is not what the voice note answers."""
+    listener = Told()
+    async with room(library, database, listener=listener) as home:
+        people = [Address("console", name, name) for name in ("ann", "ben", "cat", "dan")]
+        for one in people:
+            await home.says("/start", address=one)
+            await home.says("/track all 3", address=one)
+            await home.says("/next precision", address=one)
+        listener.go.clear()
+        turns = []
+        for number, one in enumerate(people):
+            turns.append(asyncio.create_task(home.speaks(f"note {number}", address=one, key=f"n{number}")))
+            if number < 2:
+                async with asyncio.timeout(10), listener.changed:
+                    await listener.changed.wait_for(lambda number=number: len(listener.begun) == number + 1)  # type: ignore[misc]
+        paper = Paper()
+        async with couriers(home, [paper]):
+            async with asyncio.timeout(10), paper.arrived:
+                await paper.arrived.wait_for(lambda: sum("before you" in reply.text for reply in paper.sent) == 2)
+            assert {reply.text for reply in paper.sent if "before you" in reply.text} == {
+                "I have your voice note; one before you.", "I have your voice note; two before you.",
+            }  # fmt: skip
+        assert sorted(listener.begun) == ["note 0", "note 1"]
+        await home.says("/skip", address=people[0])
+        assert "Skipped" in home.heard
+        await home.says("/next recall", address=people[0])
+        assert "Question" in home.heard
+        listener.go.set()
+        heard = await asyncio.gather(*turns)
+        assert "closed, so I did not grade it" in heard[0][0].text
+        assert all("Is that what you said?" in one[0].text for one in heard[1:])
+
+
+async def test_a_kill_while_it_is_heard_loses_nothing(library: Library, database: Path) -> None:
+    """A voice note that was being listened to when the process ended is still in the inbox, is heard again and answered once."""
+    listener = Told()
+    clock = FakeClock()
+    async with room(library, database, listener=listener, clock=clock) as home:
+        await begun(home)
+        await home.coach.take("console", [("v", "raw")], {"v": "ann aloud"})
+        listener.go.clear()
+        turn = asyncio.create_task(home.speaks(GOOD, key="v"))
+        async with asyncio.timeout(10), listener.changed:
+            await listener.changed.wait_for(lambda: bool(listener.begun))
+        turn.cancel()
+        await asyncio.wait([turn])
+    listener = Told()
+    async with room(library, database, listener=listener, clock=clock) as home:
+        assert await home.coach.waiting("console") == [("v", "raw")]
+        await home.speaks(GOOD, key="v")
+        assert GOOD in home.heard
+        await home.speaks(GOOD, key="v")
+        assert home.hears == ()
+        assert await home.coach.waiting("console") == []
+
+
+async def test_spoken_replies_in_a_mock_interview_and_an_incident(library: Library, database: Path) -> None:
+    """In an interview a spoken reply leads to the next question, in an incident to what is found; in real mode its pace is not said."""
+    async with room(library, database, listener=Told()) as home:
+        await begun(home)
+        await home.says("/mock 30 real")
+        asked = (await home.store.recall(ANN)).open
+        assert asked is not None
+        await home.speaks(library.questions[asked.question].answer)
+        await home.taps("Grade it")
+        memory = await home.store.recall(ANN)
+        assert memory.open is not None
+        assert memory.open.id != asked.id
+        assert "words a minute" not in home.heard
+        await home.says("/pause")
+        await home.speaks("too late")
+        assert "mock interview is waiting" in home.heard
+        one = next(iter(incidents(library)))
+        await home.says(f"/incident {one}")
+        shown = await home.speaks("I would compare the live feature distributions with training")
+        assert shown[0].choices[0][0].label == "Send it"
+        await home.taps("Send it")
+        assert "Hint" in [choice.label for row in home.hears[0].choices for choice in row]
+        await home.says("/hint")
+        await home.says("I would look at the labels")
+        memory = await home.store.recall(ANN)
+        assert memory.open is not None
+        assert memory.learner is not None
+        course = await home.store.investigation(memory.learner.id, memory.open.id)
+        assert course is not None
+        assert course.looks[0].startswith("I would compare the live")
+
+
+# ---------------------------------------------------------------------------------------------- reading aloud
+
+
+async def test_questions_are_read_aloud_to_who_wants_that(library: Library, database: Path, tmp_path: Path) -> None:
+    """After /voice on a question, its follow-up and the question of the day come as a voice note after their text, without a learner's
+    words; a voice that fails costs nothing, and /voice off ends it."""
+    voice = Hum()
+    paper = Paper()
+    async with (
+        room(library, database, speaker=Speaker(voice, tmp_path / "voice"), clock=Running()) as home,
+        couriers(home, [paper]) as courier,
+    ):
+        await begun(home)
+        await courier.drained()
+        assert not voice.said
+        await home.says("/skip")
+        await home.says("/voice on")
+        await home.says("/next precision")
+        await courier.drained()
+        assert sum(reply.note is not None for reply in paper.sent) == 2
+        assert voice.said[0] == "From now on I read questions aloud."
+        note = paper.sent[-1].note
+        assert note is not None
+        assert note.seconds == pytest.approx(0.5, abs=0.1)
+        assert voice.said[-1].startswith("What is precision?")
+        home.clock.move(hours=22)
+        seen = len(paper.sent)
+        await home.coach.deliver_due(["console"])
+        await paper.until(seen + 2)
+        await courier.drained()
+        daily, spoken = paper.sent[-2:]
+        assert "Question of the day" in daily.text
+        assert spoken.note is not None
+        await home.says("TP over TP plus FN. The mean of something else.")
+        await courier.drained()
+        assert all("The mean of something" not in said for said in voice.said)
+        voice.fails = True
+        await home.says("/next recall")
+        await courier.drained()
+        assert "Recall" in paper.sent[-1].text or paper.sent[-1].text.startswith("Question")
+        await home.says("/voice off")
+        before = len(voice.said)
+        await home.says("/next f1")
+        await courier.drained()
+        assert len(voice.said) == before
+        await home.says("/voice")
+        assert "in text" in home.heard
+    async with room(library, database) as mute:
+        await mute.says("/voice on")
+        assert "no voice here" in mute.heard
+
+
+async def test_a_voice_that_is_slow_holds_up_nothing(library: Library, database: Path, tmp_path: Path) -> None:
+    """While a voice note is being made the learner's next message is answered; the note comes when it is ready, not ten minutes later."""
+
+    class Slow(Hum):
+        go = asyncio.Event()
+
+        async def say(self, text: str) -> Speech:
+            await self.go.wait()
+            return await super().say(text)
+
+    voice, paper = Slow(), Paper()
+    voice.go.set()
+    async with (
+        room(library, database, speaker=Speaker(voice, tmp_path / "voice"), clock=Running()) as home,
+        couriers(home, [paper]) as courier,
+    ):
+        await begun(home)
+        await home.says("/skip")
+        await home.says("/voice on")
+        await courier.drained()
+        voice.go.clear()
+        seen = len(paper.sent)
+        await home.says("/next precision")
+        await paper.until(seen + 1)
+        await home.says("/hint")
+        await paper.until(seen + 2)
+        assert paper.sent[-1].text.startswith("Hint 1")
+        voice.go.set()
+        await paper.until(seen + 3)
+        assert paper.sent[-1].note is not None
+        voice.go.clear()
+        await home.says("/next recall")
+        await paper.until(seen + 4)
+        home.clock.move(minutes=11)
+        voice.go.set()
+        courier.wake()
+        await courier.drained()
+        assert len(paper.sent) == seen + 4
+
+
+def test_a_follow_up_is_read_aloud_without_the_words_of_the_learner() -> None:
+    """What is kept of voices belongs to nobody: a learner's own words are never said."""
+    from bot.content import Followup
+    from bot.interviews import Chosen
+    from bot.interviews import Reason as Why
+    from bot.model import Asked, Occasion
+    from bot.phrases import follow_up
+
+    asked = Asked("a", "l", "precision", Occasion.FOLLOWUP, FakeClock()() - timedelta(0))
+    one = Followup.model_construct(id="f", prompt="And with `TP + FN` below?")
+    reply = follow_up(asked, one, Chosen(one, Why.STRONG, "my secret words"))
+    assert "my secret words" in reply.text
+    assert reply.aloud == "And with `TP + FN` below?"
+    assert replace(reply, aloud="") != reply
