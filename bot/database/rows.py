@@ -51,8 +51,8 @@ class LearnerRow(SQLModel, table=True):
     week_day: int | None = Field(default=6, sa_column_kwargs={"server_default": "6"})
     week_minute: int = Field(default=1080, sa_column_kwargs={"server_default": "1080"})
     next_week_at: datetime | None = Field(default=None, sa_type=UTCDateTime, index=True)
-    aloud: bool = Field(default=False, sa_column_kwargs=FALSE)
-    at_once: bool = Field(default=False, sa_column_kwargs=FALSE)
+    aloud: bool = Field(default=False, sa_column_kwargs=ZERO)
+    at_once: bool = Field(default=False, sa_column_kwargs=ZERO)
 
 
 class AddressRow(SQLModel, table=True):
@@ -103,7 +103,7 @@ class AttemptRow(SQLModel, table=True):
     score: int | None = None
     graded_by: str
     grade: str
-    spoken: bool = Field(default=False, sa_column_kwargs=FALSE)
+    spoken: bool = Field(default=False, sa_column_kwargs=ZERO)
 
 
 class PractisedRow(SQLModel, table=True):

@@ -14,10 +14,10 @@ TEXT, TIME = sqlmodel.sql.sqltypes.AutoString(), sqlmodel.sql.sqltypes.UTCDateTi
 
 def upgrade() -> None:
     with op.batch_alter_table('learner') as batch_op:
-        batch_op.add_column(sa.Column('aloud', sa.Boolean(), nullable=False, server_default=sa.false()))
-        batch_op.add_column(sa.Column('at_once', sa.Boolean(), nullable=False, server_default=sa.false()))
+        batch_op.add_column(sa.Column('aloud', sa.Boolean(), nullable=False, server_default='0'))
+        batch_op.add_column(sa.Column('at_once', sa.Boolean(), nullable=False, server_default='0'))
     with op.batch_alter_table('attempt') as batch_op:
-        batch_op.add_column(sa.Column('spoken', sa.Boolean(), nullable=False, server_default=sa.false()))
+        batch_op.add_column(sa.Column('spoken', sa.Boolean(), nullable=False, server_default='0'))
     op.create_table('dictation',
     sa.Column('learner', TEXT, nullable=False),
     sa.Column('id', TEXT, nullable=False),
