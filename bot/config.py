@@ -53,6 +53,12 @@ class Settings(BaseSettings):
     llm_timeout: Annotated[float, Field(gt=0, le=300)] = 20.0
     llm_daily: Annotated[int, Field(ge=0)] = 500
     llm_daily_learner: Annotated[int, Field(ge=0)] = 40
+    ear: Literal["", "off", "pocketsphinx", "whisper", "endpoint"] = ""
+    ear_model: str = ""
+    ear_base_url: Url = ""
+    ear_key: SecretStr | None = None
+    ear_timeout: Annotated[float, Field(gt=0, le=600)] = 60.0
+    keep_audio: Path | None = None
     voice: Literal["", "off", "espeak-ng", "piper", "endpoint"] = ""
     voice_model: str = ""
     voice_name: str = ""

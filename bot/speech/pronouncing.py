@@ -14,44 +14,47 @@ LETTERS = {
 }  # fmt: skip
 
 RESPELLED = {
-    "adagrad": "ada grad", "adamw": "adam w", "argmax": "arg max", "argmin": "arg min", "autoencoder": "auto in coder", "backprop": "back prop",
-    "bert": "burt", "catboost": "cat boost", "config": "con fig", "cosine": "co sign", "dbscan": "d b scan", "dropout": "drop out",
-    "encoder": "in coder", "decoder": "d coder", "eval": "e val", "eps": "epsilon", "exp": "e to the power of", "gb": "gigabytes",
-    "gini": "genie", "groupkfold": "group k fold", "hdbscan": "h d b scan", "iqr": "i q r", "json": "jason", "kb": "kilobytes", "kmeans": "k means",
-    "lightgbm": "light g b m", "logit": "low jit", "logits": "low jits", "lora": "laura", "mb": "megabytes", "minmaxscaler": "min max scale her",
-    "mlflow": "m l flow", "mlops": "m l ops", "numpy": "num pie", "pytorch": "pie torch", "qlora": "q laura", "relu": "ray lou", "scikit": "sigh kit",
-    "sklearn": "s k learn", "smote": "smoat", "sne": "s n e", "softmax": "soft max", "sqrt": "square root", "tanh": "tan h", "tflop": "terra flop",
-    "umap": "you map", "xgboost": "x g boost", "yhat": "y hat", "shap": "shape", "covariate": "co variate", "covariates": "co variates",
+    "adagrad": "ada grad", "adamw": "adam w", "argmax": "arg max", "argmin": "arg min", "autoencoder": "auto in coder",
+    "backprop": "back prop", "bert": "burt", "catboost": "cat boost", "config": "con fig", "cosine": "co sign", "dbscan": "d b scan",
+    "dropout": "drop out", "encoder": "in coder", "decoder": "d coder", "eval": "e val", "eps": "epsilon", "exp": "e to the power of",
+    "gb": "gigabytes", "gini": "genie", "groupkfold": "group k fold", "hdbscan": "h d b scan", "iqr": "i q r", "json": "jason",
+    "kb": "kilobytes", "kmeans": "k means", "lightgbm": "light g b m", "logit": "low jit", "logits": "low jits", "lora": "laura",
+    "mb": "megabytes", "minmaxscaler": "min max scale her", "mlflow": "m l flow", "mlops": "m l ops", "numpy": "num pie",
+    "pytorch": "pie torch", "qlora": "q laura", "relu": "ray lou", "scikit": "sigh kit", "sklearn": "s k learn", "smote": "smoat",
+    "sne": "s n e", "softmax": "soft max", "sqrt": "square root", "tanh": "tan h", "tflop": "terra flop", "umap": "you map",
+    "xgboost": "x g boost", "yhat": "y hat", "shap": "shape", "covariate": "co variate", "covariates": "co variates",
 }  # fmt: skip
 """Words of the subject as they are said, in words that a dictionary or a letter has."""
 
 PREFIXES = {
     "over": "OW V ER", "under": "AH N D ER", "hyper": "HH AY P ER", "multi": "M AH L T IY", "auto": "AO T OW", "inter": "IH N T ER",
-    "super": "S UW P ER", "counter": "K AW N T ER", "pseudo": "S UW D OW", "mini": "M IH N IY", "meta": "M EH T AH", "micro": "M AY K R OW",
-    "macro": "M AE K R OW", "cross": "K R AO S", "back": "B AE K", "semi": "S EH M IY", "anti": "AE N T IY", "non": "N AA N", "pre": "P R IY",
-    "post": "P OW S T", "sub": "S AH B", "dis": "D IH S", "mis": "M IH S", "un": "AH N", "re": "R IY", "de": "D IY", "co": "K OW",
-    "in": "IH N", "up": "AH P", "down": "D AW N", "out": "AW T", "hetero": "HH EH T ER OW", "homo": "HH OW M OW", "equi": "IY K W IH",
+    "super": "S UW P ER", "counter": "K AW N T ER", "pseudo": "S UW D OW", "mini": "M IH N IY", "meta": "M EH T AH",
+    "micro": "M AY K R OW", "macro": "M AE K R OW", "cross": "K R AO S", "back": "B AE K", "semi": "S EH M IY", "anti": "AE N T IY",
+    "non": "N AA N", "pre": "P R IY", "post": "P OW S T", "sub": "S AH B", "dis": "D IH S", "mis": "M IH S", "un": "AH N", "re": "R IY",
+    "de": "D IY", "co": "K OW", "in": "IH N", "up": "AH P", "down": "D AW N", "out": "AW T", "hetero": "HH EH T ER OW",
+    "homo": "HH OW M OW", "equi": "IY K W IH",
 }  # fmt: skip
 SUFFIXES = {
     "ability": "AH B IH L AH T IY", "ably": "AH B L IY", "able": "AH B AH L", "ings": "IH NG Z", "ing": "IH NG", "ness": "N AH S",
     "less": "L AH S", "ment": "M AH N T", "ments": "M AH N T S", "ised": "AY Z D", "ises": "AY Z AH Z", "ising": "AY Z IH NG",
-    "iser": "AY Z ER", "isation": "AH Z EY SH AH N", "isations": "AH Z EY SH AH N Z", "ise": "AY Z", "ized": "AY Z D", "izes": "AY Z AH Z",
-    "izing": "AY Z IH NG", "izer": "AY Z ER", "ization": "AH Z EY SH AH N", "ize": "AY Z", "ers": "ER Z", "er": "ER", "or": "ER", "ors": "ER Z",
-    "ity": "AH T IY", "ively": "IH V L IY", "ive": "IH V", "ally": "AH L IY", "al": "AH L", "ly": "L IY", "y": "IY", "ic": "IH K", "ed": "D",
-    "es": "AH Z", "s": "S", "'s": "S",
+    "iser": "AY Z ER", "isation": "AH Z EY SH AH N", "isations": "AH Z EY SH AH N Z", "ise": "AY Z", "ized": "AY Z D",
+    "izes": "AY Z AH Z", "izing": "AY Z IH NG", "izer": "AY Z ER", "ization": "AH Z EY SH AH N", "ize": "AY Z", "ers": "ER Z",
+    "er": "ER", "or": "ER", "ors": "ER Z", "ity": "AH T IY", "ively": "IH V L IY", "ive": "IH V", "ally": "AH L IY", "al": "AH L",
+    "ly": "L IY", "y": "IY", "ic": "IH K", "ed": "D", "es": "AH Z", "s": "S", "'s": "S",
 }  # fmt: skip
 """Endings with their sounds, longest first when they are tried."""
 
 RULES = (
-    ("tion", "SH AH N"), ("sion", "ZH AH N"), ("ough", "AH F"), ("eigh", "EY"), ("augh", "AO"), ("tch", "CH"), ("dge", "JH"), ("igh", "AY"),
-    ("sch", "SH"), ("ch", "CH"), ("sh", "SH"), ("th", "TH"), ("ph", "F"), ("wh", "W"), ("qu", "K W"), ("ck", "K"), ("ng", "NG"), ("gh", ""),
-    ("kn", "N"), ("wr", "R"), ("ee", "IY"), ("ea", "IY"), ("oo", "UW"), ("ou", "AW"), ("ow", "OW"), ("oi", "OY"), ("oy", "OY"), ("ai", "EY"),
-    ("ay", "EY"), ("au", "AO"), ("aw", "AO"), ("ei", "AY"), ("ie", "IY"), ("eu", "Y UW"), ("ew", "Y UW"), ("oa", "OW"), ("ue", "UW"),
-    ("ar", "AA R"), ("er", "ER"), ("ir", "ER"), ("or", "AO R"), ("ur", "ER"), ("ce", "S EH"), ("ci", "S IH"), ("cy", "S IY"), ("ge", "JH EH"),
-    ("gi", "JH IH"), ("sc", "S K"), ("bb", "B"), ("cc", "K"), ("dd", "D"), ("ff", "F"), ("gg", "G"), ("ll", "L"), ("mm", "M"), ("nn", "N"), ("pp", "P"),
-    ("rr", "R"), ("ss", "S"), ("tt", "T"), ("zz", "Z"), ("a", "AE"), ("b", "B"), ("c", "K"), ("d", "D"), ("e", "EH"), ("f", "F"), ("g", "G"),
-    ("h", "HH"), ("i", "IH"), ("j", "JH"), ("k", "K"), ("l", "L"), ("m", "M"), ("n", "N"), ("o", "AA"), ("p", "P"), ("q", "K"), ("r", "R"),
-    ("s", "S"), ("t", "T"), ("u", "AH"), ("v", "V"), ("w", "W"), ("x", "K S"), ("y", "IY"), ("z", "Z"),
+    ("tion", "SH AH N"), ("sion", "ZH AH N"), ("ough", "AH F"), ("eigh", "EY"), ("augh", "AO"), ("tch", "CH"), ("dge", "JH"),
+    ("igh", "AY"), ("sch", "SH"), ("ch", "CH"), ("sh", "SH"), ("th", "TH"), ("ph", "F"), ("wh", "W"), ("qu", "K W"), ("ck", "K"),
+    ("ng", "NG"), ("gh", ""), ("kn", "N"), ("wr", "R"), ("ee", "IY"), ("ea", "IY"), ("oo", "UW"), ("ou", "AW"), ("ow", "OW"),
+    ("oi", "OY"), ("oy", "OY"), ("ai", "EY"), ("ay", "EY"), ("au", "AO"), ("aw", "AO"), ("ei", "AY"), ("ie", "IY"), ("eu", "Y UW"),
+    ("ew", "Y UW"), ("oa", "OW"), ("ue", "UW"), ("ar", "AA R"), ("er", "ER"), ("ir", "ER"), ("or", "AO R"), ("ur", "ER"),
+    ("ce", "S EH"), ("ci", "S IH"), ("cy", "S IY"), ("ge", "JH EH"), ("gi", "JH IH"), ("sc", "S K"), ("bb", "B"), ("cc", "K"),
+    ("dd", "D"), ("ff", "F"), ("gg", "G"), ("ll", "L"), ("mm", "M"), ("nn", "N"), ("pp", "P"), ("rr", "R"), ("ss", "S"), ("tt", "T"),
+    ("zz", "Z"), ("a", "AE"), ("b", "B"), ("c", "K"), ("d", "D"), ("e", "EH"), ("f", "F"), ("g", "G"), ("h", "HH"), ("i", "IH"),
+    ("j", "JH"), ("k", "K"), ("l", "L"), ("m", "M"), ("n", "N"), ("o", "AA"), ("p", "P"), ("q", "K"), ("r", "R"), ("s", "S"),
+    ("t", "T"), ("u", "AH"), ("v", "V"), ("w", "W"), ("x", "K S"), ("y", "IY"), ("z", "Z"),
 )  # fmt: skip
 """Letters with their commonest sound in English, longer rows first."""
 
@@ -92,7 +95,16 @@ class Pronouncing:
         return self._british(word) or self._ending(word, deep) or self._two(word) or _letters(word)
 
     def _british(self, word: str) -> str:
-        for ours, theirs in (("isation", "ization"), ("is", "iz"), ("ys", "yz"), ("our", "or"), ("ll", "l"), ("tre", "ter"), ("ogue", "og"), ("ae", "e")):
+        for ours, theirs in (
+            ("isation", "ization"),
+            ("is", "iz"),
+            ("ys", "yz"),
+            ("our", "or"),
+            ("ll", "l"),
+            ("tre", "ter"),
+            ("ogue", "og"),
+            ("ae", "e"),
+        ):
             if ours in word:
                 at = word.rindex(ours)
                 found = self._known.get(word[:at] + theirs + word[at + len(ours) :])

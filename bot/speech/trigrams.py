@@ -77,7 +77,6 @@ def _share(
     for gram, count in counts.items():
         kept[gram[:-1]] += (count - discount) / total[gram[:-1]]
     chances = {
-        gram: (count - discount) / total[gram[:-1]] + (1 - kept[gram[:-1]]) * shorter.get(gram[1:], 0.0)
-        for gram, count in counts.items()
+        gram: (count - discount) / total[gram[:-1]] + (1 - kept[gram[:-1]]) * shorter.get(gram[1:], 0.0) for gram, count in counts.items()
     }
     return chances, {history: math.log10(max(1e-6, 1 - kept[history])) for history in kept}

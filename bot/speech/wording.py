@@ -7,19 +7,20 @@ from collections.abc import Iterator
 
 from bot.content import Library, Rubric
 
-ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
-).split()
-TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()  # noqa: SIM905
+LOW = "zero one two three four five six seven eight nine ten eleven twelve"
+TEENS = "thirteen fourteen fifteen sixteen seventeen eighteen nineteen"
+ONES = (*LOW.split(), *TEENS.split())
+TENS = tuple("twenty thirty forty fifty sixty seventy eighty ninety".split())  # noqa: SIM905
 SCALES = ((1_000_000_000, "billion"), (1_000_000, "million"), (1_000, "thousand"), (100, "hundred"))
 
 SIGNS = (
     (r"\bA/B\b", " a b "), (r"\be\.g\.", " for example "), (r"\bi\.e\.", " that is "), (r"\bvs\.?(?!\w)", " versus "),
     (r"\betc\.", " and so on "), (r"%", " percent "), (r"\^2\b|²", " squared "), (r"\^3\b|³", " cubed "), (r"\^", " to the power of "),
     (r"->|→", " to "), (r">=|≥", " at least "), (r"<=|≤", " at most "), (r"!=|≠", " is not "), (r"(?<=\s)>(?=\s)", " greater than "),
-    (r"(?<=\s)<(?=\s)", " less than "), (r"=", " equals "), (r"(?<=\s)/(?=\s)|÷", " over "), (r"(?<=\s)\*(?=\s)|×|(?<=\s)x(?=\s)", " times "),
-    (r"\+", " plus "), (r"(?<=\s)[-−](?=\s)", " minus "), (r"(?<![\w.)])[-−](?=\d)", " minus "), (r"\$", " dollars "), (r"€", " euros "),
-    (r"\bsqrt\b|√", " square root of "), (r"\bR squared\b", " r squared "), (r"(?<=\d)[:/](?=\d)", " "), (r"(?<=[A-Za-z])_(?=[A-Za-z])", " "),
+    (r"(?<=\s)<(?=\s)", " less than "), (r"=", " equals "), (r"(?<=\s)/(?=\s)|÷", " over "),
+    (r"(?<=\s)\*(?=\s)|×|(?<=\s)x(?=\s)", " times "), (r"\+", " plus "), (r"(?<=\s)[-−](?=\s)", " minus "),
+    (r"(?<![\w.)])[-−](?=\d)", " minus "), (r"\$", " dollars "), (r"€", " euros "), (r"\bsqrt\b|√", " square root of "),
+    (r"\bR squared\b", " r squared "), (r"(?<=\d)[:/](?=\d)", " "), (r"(?<=[A-Za-z])_(?=[A-Za-z])", " "),
     (r"(?<=[A-Za-z])(?=\d)|(?<=\d)(?=[A-Za-z])", " "),
 )  # fmt: skip
 """Signs, each with how it is read; those of arithmetic only where spaces show that they are meant."""
@@ -64,7 +65,7 @@ def spoken(text: str) -> Iterator[list[str]]:
 
 
 def number(written: str) -> list[str]:
-    """"1,024" as one thousand twenty four, "0.25" as zero point two five; a long row of digits one by one."""
+    """ "1,024" as one thousand twenty four, "0.25" as zero point two five; a long row of digits one by one."""
     whole, _, part = written.replace(",", "").partition(".")
     words = _whole(int(whole)) if len(whole) < 13 else [ONES[int(digit)] for digit in whole]
     return words + (["point", *(ONES[int(digit)] for digit in part)] if part else [])
