@@ -14,7 +14,7 @@ PHRASES = (("you", "know"), ("i", "mean"))
 """Fillers where commas set them apart; elsewhere they may be meant ("if you know the variance")."""
 
 LIGHT = frozenset(
-    """the a an it is of to in and or but we you i they he she that this these those there for with on at by from so because if
+    """the a an it is of to in and or but we you i they he she this these those there for with on at by from so because if
     when as then which are was were be can will would should could have has do does my your our its their it's that's what how""".split()  # noqa: SIM905
 )
 """Words that are said twice only by accident; others may be meant ("item item similarity", "not not", "log log")."""
@@ -99,6 +99,8 @@ def _repeats(words: list[str]) -> list[str]:
             bare = [_bare(word) for word in first]
             if len(second) < size or bare != [_bare(word) for word in second] or any(re.search(r"[.?!;:]$", word) for word in first):
                 continue
+            if size > 1 and {bare[0], bare[-1]} & {"and", "or"}:
+                continue  # "more and more and more"
             if all(bare) and any(word in LIGHT for word in bare) and not any(re.search(r"\d", word) for word in bare):
                 words = _without(words, at, at + size)
                 break
