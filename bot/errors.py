@@ -10,6 +10,7 @@ CoachError
  │    └── StoreTooNew    it was written by a later version of the coach
  ├── Unusable            a recording that no words can be had from (in bot/speech/sound.py, with its reasons)
  ├── FetchError          a platform did not hand over a recording
+ │    └── FetchTooLarge  it is larger than what is listened to
  └── SendError           a platform did not take a message
       ├── SendLater      not now: a flood limit or a passing fault
       ├── SendUnclear    nobody can say whether it arrived
@@ -63,6 +64,13 @@ class FetchError(CoachError):
     def __init__(self, reason: str, *, again: bool) -> None:
         super().__init__(reason)
         self.again = again
+
+
+class FetchTooLarge(FetchError):
+    """There is more of it than was asked for; the rest was not read."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, again=False)
 
 
 class SendError(CoachError):

@@ -349,7 +349,7 @@ async def test_files_up_and_down(server: BotApiServer, bot: Bot, alice: Person) 
     assert (photo.photo[-1].width, photo.photo[-1].height) == (640, 480)
     document = await bot.send_document(alice.id, b"report", filename="week.pdf")
     assert document.document and document.document.file_name == "week.pdf"
-    assert (await bot.send_voice(alice.id, b"OggS...", duration=3)).voice
+    assert (await bot.send_voice(alice.id, b"OggS... OpusHead", duration=3)).voice
     assert (await bot.send_voice(alice.id, b"ID3")).document
     await bot.send_photo(alice.id, photo.photo[-1].file_id)
     first = server.sent(alice)[0]

@@ -457,12 +457,13 @@ async def test_what_is_not_text_gets_one_clear_sentence(stage: Stage, ann: Perso
         "photo": ann.sends_photo,
         "photo again": lambda: ann.sends_photo(caption="precision is TP / (TP + FP)"),
         "sticker": ann.sends_sticker,
-        "voice note": ann.sends_voice,
         "document": lambda: ann.sends_document(b"%PDF", "cv.pdf", caption="/skip"),
     }
     for name, send in sent.items():
         await send()
         assert (await ann.next_message()).text == f"I can't read a {name.removesuffix(' again')} yet. Please type your reply."
+    await ann.sends_voice()
+    assert (await ann.next_message()).text == "I can't hear voice notes here yet. Please type your reply."
 
     assert "50/100" in (await ask(ann, "and the question is still open")).text
     assert await stage.attempts() == 1

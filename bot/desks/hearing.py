@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 
 from bot.desks import Tools
-from bot.errors import FetchError
+from bot.errors import FetchError, FetchTooLarge
 from bot.messages import Clip, Message, Recording
 from bot.model import Changes
 from bot.outbox import Lane, Owed
@@ -32,7 +32,7 @@ PAUSES = (1.0, 4.0)
 MOST_REMEMBERED = 100
 
 Fetch = Callable[[int], Awaitable[bytes]]
-"""Fetches what a recording holds, and no more than so many bytes of it. Raises FetchError, and Unusable where it is larger."""
+"""Fetches what a recording holds, and no more than so many bytes of it. Raises FetchError, and FetchTooLarge where it is larger."""
 
 log = structlog.get_logger("hearing")
 
@@ -95,6 +95,8 @@ class Hearing:
         except Unusable as error:
             log.info("recording not used", message=message.key, reason=error.reason.value)
             return Came(opened.id, reason=error.reason)
+        except FetchTooLarge:
+            return Came(opened.id, reason=Reason.TOO_BIG)
         except FetchError as error:
             log.warning("recording not fetched", message=message.key, reason=str(error))
             return Came(opened.id)

@@ -98,6 +98,10 @@ class BotApiServer(World):
         self.calls: list[Call] = []
         self.violations: list[str] = []
         self.faults: list[Fault] = []
+        self.downloads: list[str] = []
+        """The files that were fetched, by their paths."""
+        self.failing_downloads: list[int] = []
+        """With which status the next downloads fail; 0 breaks off in the middle."""
         self._floods = Floods()
         self._names = {name.lower(): name for name in (*METHODS, *_TRAFFIC)}
         self._runner: web.AppRunner | None = None
@@ -253,7 +257,7 @@ class BotApiServer(World):
         """Take one request: authorize, check, break or carry out, answer."""
         path = request.path
         if path.startswith("/file/bot"):
-            return self._download(path.removeprefix("/file/bot"))
+            return await self._download(request, path.removeprefix("/file/bot"))
         found = re.fullmatch(r"/bot([^/]*)/([^/]*)", path)
         if not found:
             return _failure(ApiError(404, "Not Found"))
@@ -354,11 +358,22 @@ class BotApiServer(World):
                     self.violations.append(f"{call.method}.{name}: {error}")
         self.violations += self.contract.check(call.method, params, call.files)
 
-    def _download(self, rest: str) -> web.Response:
+    async def _download(self, request: web.Request, rest: str) -> web.StreamResponse:
         token, _, path = rest.partition("/")
         file = next((file for file in self.files.values() if file.path == path), None)
         if token not in self.bots or file is None:
             return _failure(ApiError(404, "Not Found"))
+        self.downloads.append(path)
+        status = self.failing_downloads.pop(0) if self.failing_downloads else 200
+        if not status:
+            broken = web.StreamResponse(headers={"Content-Length": str(len(file.data))})
+            await broken.prepare(request)
+            await broken.write(file.data[: len(file.data) // 2])
+            if request.transport:
+                request.transport.abort()
+            return broken
+        if status != 200:
+            return _failure(ApiError(status, "Error"))
         return web.Response(body=file.data, content_type="application/octet-stream")
 
     # Updates

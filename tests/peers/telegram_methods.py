@@ -290,7 +290,7 @@ def _media(kind: str, file: Stored, call: Call) -> Json:
         width, height = picture_size(file.data)
         small = {"width": min(width, 90), "height": max(1, min(width, 90) * height // max(width, 1))}
         return {"photo": [file.json | small, file.json | {"width": width, "height": height}]}
-    if kind == "voice" and file.data.startswith(b"OggS"):
+    if kind == "voice" and file.data.startswith(b"OggS") and b"OpusHead" in file.data[:64]:
         return {"voice": file.json | {"duration": call.number("duration"), "mime_type": "audio/ogg"}}
     return {"document": file.json | {"file_name": file.name, "mime_type": file.mime}}
 

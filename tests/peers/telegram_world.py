@@ -384,6 +384,17 @@ class Person:
         media = {"voice": file.json | {"duration": duration, "mime_type": file.mime}}
         return self._post(chat, to, None, media=media, file=file)
 
+    async def sends_audio(self, data: bytes, *, duration: int = 1, mime: str = "audio/mpeg", name: str = "reply.mp3") -> Message:
+        """Send a sound file; duration in seconds."""
+        file = self.world.keep(data, "music", name, mime)
+        media = {"audio": file.json | {"duration": duration, "mime_type": mime, "file_name": name}}
+        return self._post(None, None, None, media=media, file=file)
+
+    async def sends_video_note(self, data: bytes, *, duration: int = 1) -> Message:
+        """Send a round video; duration in seconds."""
+        file = self.world.keep(data, "video_notes", "note.mp4", "video/mp4")
+        return self._post(None, None, None, media={"video_note": file.json | {"duration": duration, "length": 240}}, file=file)
+
     async def sends_sticker(self, emoji: str = "👍", *, chat: Group | None = None, to: Account | None = None) -> Message:
         """Send a sticker."""
         file = self.world.keep(b"RIFF", "stickers", "sticker.webp", "image/webp")

@@ -1,4 +1,4 @@
-"""Telegram, through python-telegram-bot: updates become Messages, Replies become HTML with inline buttons.
+"""The adapter itself: what arrives is committed and handled; what the coach says is sent.
 
 Updates are fetched by our own loop (or come by webhook) because the library confirms them to Telegram before they are kept.
 """
@@ -13,13 +13,12 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from html import escape
 from typing import Any
 
 import httpx
 import structlog
 from aiohttp import web
-from telegram import BotCommand, CallbackQuery, Chat, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, Update, User
+from telegram import BotCommand, CallbackQuery, Chat, InlineKeyboardMarkup, LinkPreviewOptions, Update, User
 from telegram import Message as TelegramMessage
 from telegram.constants import ChatAction, ChatMemberStatus, ChatType, ParseMode
 from telegram.error import BadRequest, ChatMigrated, Conflict, Forbidden, InvalidToken, NetworkError, RetryAfter, TelegramError, TimedOut
@@ -27,16 +26,12 @@ from telegram.ext import Application, ContextTypes, TypeHandler, filters
 from telegram.request import HTTPXRequest
 
 from adapters.ordered import Ordered, set_event
-from bot import COMMANDS, Address, Choice, Coach, File, Message, Pace, Reply, Span, Style, pages, units
+from adapters.telegram.drawing import html, keyboard, parts
+from adapters.telegram.recordings import Recordings, is_recording, recording
+from bot import COMMANDS, Address, Coach, File, Message, Pace, Reply
 from bot.errors import AddressGone, SendLater, SendRefused, SendUnclear, SettingsError, StoreError, StoreRefused
 
 PLATFORM = "telegram"
-PAGE = 4096
-"""UTF-16 units of text that one message holds, markup not counted."""
-
-CAPTION = 1024
-"""UTF-16 units of text under a picture or a document."""
-
 POLL = 25
 """Seconds that Telegram holds a request for updates open."""
 
@@ -51,7 +46,6 @@ SHORT_DESCRIPTION = "A machine-learning interview question a day, graded point b
 
 log = structlog.get_logger("telegram")
 
-_TAGS = {Style.BOLD: "b", Style.ITALIC: "i", Style.QUOTE: "i", Style.CODE: "code", Style.BLOCK: "pre"}
 _OTHER = {
     "photo": "photo", "sticker": "sticker", "voice": "voice note", "audio": "sound file", "video": "video", "video_note": "video note",
     "animation": "GIF", "document": "document", "location": "location", "contact": "contact", "poll": "poll", "dice": "dice",
@@ -109,6 +103,9 @@ class Telegram:
         self._application.add_handler(TypeHandler(Update, self._on_update))
         self._bot = self._application.bot
         self._turns = Ordered()
+        self._heard = Ordered()
+        """Recordings, which take long: whoever sent one goes on talking meanwhile."""
+        self._recordings = Recordings(self._bot, trust["verify"])
         self._stopping = asyncio.Event()
         self._half_sent: dict[str, int] = {}
         self._sending: set[asyncio.Task[Any] | None] = set()
@@ -153,6 +150,7 @@ class Telegram:
         """Takes no more updates and finishes the turns in hand, for so many seconds; their replies may still be sent."""
         self._stopping.set()
         self._ready = self.connected = False
+        await self._heard.stop()  # they wait in the inbox, and are heard after the restart
         await self._turns.finished(timeout=longest)
 
     async def stop(self) -> None:
@@ -165,6 +163,7 @@ class Telegram:
             await asyncio.wait({task for task in self._sending if task is not None}, timeout=10)
         for task in self._answering:
             task.cancel()
+        await self._recordings.close()
         if self._application.running:
             await self._application.stop()
         with suppress(TelegramError, RuntimeError):
@@ -301,7 +300,7 @@ class Telegram:
             else:
                 await self._application.process_update(update)
 
-        self._turns.submit(user.id if user else key, turn)
+        (self._heard if is_recording(raw) else self._turns).submit(user.id if user else key, turn)
 
     async def _on_update(self, update: Update, context: ContextTypes.DEFAULT_TYPE) -> None:
         key = str(update.update_id)
@@ -314,7 +313,7 @@ class Telegram:
             for attempt in range(5):
                 try:
                     async with self._typing(message):
-                        await self._coach.handle(message)
+                        await self._handled(message)
                     return
                 except StoreRefused:
                     if attempt == 4:
@@ -328,6 +327,13 @@ class Telegram:
             log.exception("turn failed", update=key, kind=type(error).__name__, exc_info=False)
             with suppress(StoreError):
                 await self._coach.apologise(Address(PLATFORM, *_who(update)), key)
+
+    async def _handled(self, message: Message) -> None:
+        said = message.recording
+        if said is None:
+            await self._coach.handle(message)
+        else:
+            await self._coach.hear(message, lambda most: self._recordings.fetch(said.reference, most))
 
     async def _drop(self, key: str) -> None:
         with suppress(StoreError):  # it is looked at once more after the next start
@@ -371,6 +377,7 @@ class Telegram:
         return Message(
             key=str(update.update_id), address=Address(PLATFORM, str(user.id), str(chat.id)), text=text, at=at,
             private=chat.type == ChatType.PRIVATE, other=other, language=user.language_code or "",
+            recording=recording(said) if said is not None else None,
         )  # fmt: skip
 
     def _addressed(self, said: TelegramMessage, text: str) -> str | None:
@@ -398,7 +405,7 @@ class Telegram:
     @asynccontextmanager
     async def _typing(self, message: Message) -> AsyncIterator[None]:
         """Shows that the coach is typing for as long as a written reply is being thought about."""
-        if message.text.startswith("/") or not message.text:
+        if message.text.startswith("/") or not (message.text or message.recording):
             yield
             return
 
@@ -440,12 +447,15 @@ class Telegram:
         return True
 
     async def _send_pages(self, address: Address, reply: Reply, key: str) -> str:
-        parts = _parts(reply)
+        if reply.note is not None:
+            note = reply.note
+            return await self._sent(lambda: self._bot.send_voice(int(address.chat), note.data, duration=round(note.seconds) or 1))
+        found = parts(reply)
         message = ""
-        for number, (file, page) in enumerate(parts):
+        for number, (file, page) in enumerate(found):
             if number < self._half_sent.get(key, 0):
                 continue
-            markup = keyboard(reply.choices) if number == len(parts) - 1 else None
+            markup = keyboard(reply.choices) if number == len(found) - 1 else None
             message = await self._send_part(address, file, html(page), markup)
             self._half_sent[key] = number + 1
         self._half_sent.pop(key, None)
@@ -453,20 +463,20 @@ class Telegram:
 
     async def _send_part(self, address: Address, file: File | None, text: str, markup: InlineKeyboardMarkup | None) -> str:
         chat = int(address.chat)
+        if file is None:
+            plain = LinkPreviewOptions(is_disabled=True)
+            return await self._sent(
+                lambda: self._bot.send_message(chat, text, parse_mode=ParseMode.HTML, reply_markup=markup, link_preview_options=plain)
+            )
+        send = self._bot.send_photo if file.picture else self._bot.send_document
+        return await self._sent(
+            lambda: send(chat, file.data, filename=file.name, caption=text or None, parse_mode=ParseMode.HTML, reply_markup=markup)
+        )
+
+    async def _sent(self, send: Callable[[], Awaitable[TelegramMessage]]) -> str:
+        """Sends one message and returns its id, with the library's errors as ours."""
         try:
-            if file is None:
-                sent = await self._bot.send_message(
-                    chat, text, parse_mode=ParseMode.HTML, reply_markup=markup, link_preview_options=LinkPreviewOptions(is_disabled=True)
-                )
-            elif file.picture:
-                sent = await self._bot.send_photo(
-                    chat, file.data, filename=file.name, caption=text or None, parse_mode=ParseMode.HTML, reply_markup=markup
-                )
-            else:
-                sent = await self._bot.send_document(
-                    chat, file.data, filename=file.name, caption=text or None, parse_mode=ParseMode.HTML, reply_markup=markup
-                )
-            return str(sent.message_id)
+            return str((await send()).message_id)
         except RetryAfter as error:
             raise SendLater("flood limit", _seconds(error), flood=True) from error
         except Forbidden as error:
@@ -492,43 +502,18 @@ class Telegram:
             raise SendUnclear("an answer that can't be read") from error
 
 
-def _parts(reply: Reply) -> list[tuple[File | None, tuple[Span, ...]]]:
-    """The messages of a reply: its files, then its pages; a text that is short enough is the last file's caption, a picture's
-    where there is one, so that the buttons stand under it."""
-    files = sorted(reply.files, key=lambda file: file.picture)
-    if files and sum(units(span.text) for span in reply.spans) <= CAPTION:
-        return [*((file, ()) for file in files[:-1]), (files[-1], reply.spans)]
-    return [*((file, ()) for file in files), *((None, page) for page in pages(reply.spans, PAGE))]
-
-
-def html(spans: Sequence[Span]) -> str:
-    """Spans as Telegram's HTML, every word of them escaped."""
-    parts = []
-    for span in spans:
-        tag = _TAGS.get(span.style)
-        text = escape(span.text, quote=False)
-        parts.append(f"<{tag}>{text}</{tag}>" if tag and span.text.strip() else text)
-    return "".join(parts)
-
-
-def keyboard(choices: Sequence[Sequence[Choice]]) -> InlineKeyboardMarkup | None:
-    """Rows of inline buttons; the data of each is the text that pressing it says."""
-    rows = [[InlineKeyboardButton(choice.label, callback_data=choice.text) for choice in row] for row in choices if row]
-    return InlineKeyboardMarkup(rows) if rows else None
-
-
 def _refused() -> SettingsError:
     # Never "from" the library's error, which has the token in it.
     return SettingsError("Telegram refuses COACH_TELEGRAM_TOKEN: ask @BotFather for the right one")
 
 
 def _person(raw: dict[str, Any]) -> str:
-    """The id of who is behind an update, as it came."""
+    """The id of who is behind an update, as it came. What is said aloud is in no order with what is typed."""
     for name in WANTED:
         part = raw.get(name)
         sender = part.get("from") if isinstance(part, dict) else None
         if isinstance(sender, dict) and "id" in sender:
-            return str(sender["id"])
+            return f"{sender['id']} aloud" if is_recording(raw) else str(sender["id"])
     return ""
 
 

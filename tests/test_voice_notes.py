@@ -1,0 +1,156 @@
+"""Voice notes on the platforms as things really happen: the real clients, real HTTP, strict loopback servers."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import soundfile
+from peers.telegram import TOKEN, BotApiServer, Person, telegram_contract
+from voiced import GOOD, Hum, Room, Running, Told, room
+from worlds import couriers
+
+from adapters.telegram import Telegram
+from bot import Address, Pace
+from bot.content import Library
+from bot.deliveries import Courier
+from bot.speech import Listener
+from bot.speech.sound import LARGEST
+from bot.voices.speaker import Speaker
+
+FAST = Pace(per_second=1e4, per_chat=1e4, burst=100, group_per_minute=1e5, in_flight=4)
+OGG = b"OggS OpusHead "
+
+
+class Heard(Told):
+    """Hears what is written behind the first bytes of a recording."""
+
+    async def listen(self, clip: Any) -> Any:
+        assert clip.data.startswith(OGG)
+        return await super().listen(type(clip)(clip.data[len(OGG) :], clip.mime, clip.seconds))
+
+
+@asynccontextmanager
+async def on_telegram(home: Room, server: BotApiServer) -> AsyncIterator[Courier]:
+    adapter = Telegram(home.coach, TOKEN, api=server.url.removesuffix("/bot"), pace=FAST, now=home.clock)
+    async with couriers(home, [adapter]) as courier:
+        await adapter.start()
+        running = asyncio.create_task(adapter.run())
+        try:
+            yield courier
+        finally:
+            await adapter.stop()
+            await running
+
+
+@pytest.fixture
+def clock() -> Running:
+    return Running()
+
+
+@pytest.fixture
+async def server(clock: Running) -> AsyncIterator[BotApiServer]:
+    async with BotApiServer(contract=telegram_contract(), now=lambda: clock().timestamp()) as running:
+        yield running
+        assert not running.violations
+
+
+async def _asked(ann: Person, name: str = "precision") -> None:
+    await ann.says("/start")
+    await ann.next_message()
+    for line in ("/track all 3", "/cancel", f"/next {name}"):
+        await ann.says(line)
+        await ann.next_message()
+
+
+async def test_a_telegram_voice_note_is_fetched_shown_corrected_and_graded(
+    library: Library, database: Path, server: BotApiServer, clock: Running
+) -> None:
+    """Voice notes, sound files and round videos are fetched and heard; a button grades one; what is too large is not even asked for."""
+    ann = server.person("Ann")
+    async with room(library, database, listener=Heard(draft=True), clock=clock) as home, on_telegram(home, server):
+        await _asked(ann)
+        server.failing_downloads = [0]
+        await ann.sends_voice(OGG + GOOD.encode(), duration=21)
+        shown = await ann.next_message()
+        assert GOOD in shown.text
+        assert "rough draft" in shown.text
+        assert shown.buttons == ["Grade it", "Edit", "Say again"]
+        assert len(server.downloads) == 2  # it broke off once
+        await ann.taps(shown, "Edit")
+        assert "as it should be" in (await ann.next_message()).text
+        await ann.says(GOOD)
+        assert "Precision · spoken" in (await ann.next_message()).text
+        await ann.says("/next recall")
+        await ann.next_message()
+        for send in (
+            lambda: ann.sends_audio(OGG + b"one way", mime="audio/ogg"),
+            lambda: ann.sends_video_note(OGG + b"another way"),
+            lambda: ann.sends_document(OGG + b"a third way", "reply.ogg"),
+        ):
+            before = len(server.downloads)
+            await send()
+            text = (await ann.next_message()).text
+            assert "way" in text if len(server.downloads) > before else "can't read a document" in text
+        fetched = len(server.downloads)
+        await ann.sends_voice(OGG + b"long", duration=301)
+        assert "five minutes" in (await ann.next_message()).text
+        await ann.sends_audio(OGG + b"x" * (LARGEST + 1))
+        assert "20 MB" in (await ann.next_message()).text
+        assert len(server.downloads) == fetched
+        server.failing_downloads = [404]
+        await ann.sends_voice(OGG + b"gone", duration=3)
+        assert "could not get that recording" in (await ann.next_message()).text
+        memory = await home.store.recall(Address("telegram", str(ann.id), str(ann.id)))
+        assert len(memory.past) == 1
+        assert memory.open is not None
+
+
+async def test_telegram_answers_what_is_typed_while_something_is_heard_and_hears_it_again_after_a_kill(
+    library: Library, database: Path, server: BotApiServer, clock: Running
+) -> None:
+    """A text is answered while the same person's voice note is listened to; what was being heard when the coach ended is heard anew."""
+    ann, listener = server.person("Ann"), Heard()
+    async with room(library, database, listener=listener, clock=clock) as home, on_telegram(home, server):
+        await _asked(ann)
+        listener.go.clear()
+        await ann.sends_voice(OGG + GOOD.encode(), duration=21)
+        async with asyncio.timeout(20), listener.changed:
+            await listener.changed.wait_for(lambda: bool(listener.begun))
+        await ann.says("/hint")
+        assert (await ann.next_message()).text.startswith("Hint 1")
+    listener = Heard()
+    async with room(library, database, listener=listener, clock=clock) as home, on_telegram(home, server):
+        shown = await ann.next_message()
+        assert GOOD in shown.text
+        await ann.taps(shown, "Grade it")
+        assert "spoken" in (await ann.next_message()).text
+        assert listener.begun == [GOOD]
+
+
+async def test_telegram_shows_what_is_read_aloud_as_a_voice_message(
+    library: Library, database: Path, tmp_path: Path, server: BotApiServer, clock: Running
+) -> None:
+    """After /voice on the question comes as text and then as a voice message of one channel of Opus, with its length."""
+    ann = server.person("Ann")
+    speaker = Speaker(Hum(), tmp_path / "voice")
+    async with room(library, database, speaker=speaker, clock=clock) as home, on_telegram(home, server):
+        await _asked(ann)
+        await ann.says("/skip")
+        await ann.next_message()
+        await ann.says("/voice on")
+        assert "read questions aloud" in (await ann.next_message()).text
+        assert "voice" in (await ann.next_message()).media
+        await ann.says("/next recall")
+        assert "Question" in (await ann.next_message()).text
+        spoken = await ann.next_message()
+        assert spoken.media["voice"]["duration"] == 1
+        assert not spoken.buttons
+        read = soundfile.info(io.BytesIO(spoken.data))
+        assert (read.format, read.subtype, read.channels) == ("OGG", "OPUS", 1)
+    assert isinstance(Heard(), Listener)
