@@ -8,18 +8,23 @@ import sys
 import textwrap
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
+from mimetypes import guess_type
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import TextIO
 from uuid import uuid4
 
-from bot import UNLIMITED, Address, Choice, Coach, File, Message, Reply, Style
+from bot import UNLIMITED, Address, Choice, Coach, File, Message, Recording, Reply, Style
 
 PLATFORM = "console"
 HERE = Address(PLATFORM, "you", "you")
 
 GLUE = "\x00"
+
+SAY = "/say "
+"""Before the name of a sound file: what is in it is said, as by a voice note."""
 
 _COLOURS = {Style.BOLD: "1", Style.ITALIC: "3", Style.QUOTE: "36", Style.CODE: "33", Style.BLOCK: "33"}
 
@@ -51,7 +56,12 @@ class Console:
         self._owed = 0
 
     async def send(self, address: Address, reply: Reply, key: str, since: datetime | None = None) -> str:
-        """Prints a reply; its buttons are numbered."""
+        """Prints a reply; its buttons are numbered. A voice note, which nobody waits for, is kept."""
+        if reply.note is not None:
+            lines = await self._kept(File("spoken.ogg", reply.note.data, "What was read aloud."))
+            self._out.write(f"\n{lines[0]}\n\n")
+            self._out.flush()
+            return key
         self._choices = [choice for row in reply.choices for choice in row]
         width = max(40, min(100, get_terminal_size((88, 24)).columns))
         lines = [self._fold(line, width) for line in self.draw(reply).split("\n")]
@@ -113,7 +123,20 @@ class Console:
 
     async def _say(self, text: str) -> None:
         message = Message(uuid4().hex, HERE, text, self._now())
-        replies = await self._coach.handle(message)
+        if text.startswith(SAY):
+            name = text.removeprefix(SAY).strip()
+            data = await asyncio.to_thread(_read, name)
+            if data is None:
+                self._out.write(f"\n(There is no file {name}.)\n\n")
+                return
+            recording = Recording(name, len(data), mime=guess_type(name)[0] or "")
+
+            async def fetch(most: int) -> bytes:
+                return data
+
+            replies = await self._coach.hear(replace(message, text="", recording=recording), fetch)
+        else:
+            replies = await self._coach.handle(message)
         self._owed += len(replies)
         while self._owed > 0:
             self._printed.clear()
@@ -125,6 +148,14 @@ class Console:
         self._out.flush()
         line = await _in_thread(self._in.readline)
         return line.rstrip("\n") if line else None
+
+
+def _read(name: str) -> bytes | None:
+    """What is in the file of that name, or None."""
+    try:
+        return Path(name).expanduser().read_bytes()
+    except (OSError, RuntimeError):
+        return None
 
 
 def _written(folder: Path, file: File) -> Path:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from bot.grading import Judge
     from bot.incidents import Incident
     from bot.ports import Grader
+    from bot.speech import Listener
+    from bot.voices.speaker import Speaker
     from bot.watching import Watcher
 
 REST = 1.5
@@ -50,9 +52,35 @@ async def house(known: Settings, watcher: Watcher | None = None) -> AsyncIterato
         store = await Database.open(known.database, lease=timedelta(seconds=known.lease))
         stack.push_async_callback(store.close)
         graders, incidents = _graders(known, library, stack), _incidents(known, library)
-        coach = Coach(store, library, graders, incidents=incidents, owners=owners(known.owners), watcher=watcher)
+        coach = Coach(
+            store, library, graders, incidents=incidents, owners=owners(known.owners), watcher=watcher,
+            listener=_listener(known, library, stack), speaker=_speaker(known, stack),
+        )  # fmt: skip
         stack.push_async_callback(coach.close)
         yield House(known, store, coach)
+
+
+def _listener(known: Settings, library: Library, stack: AsyncExitStack) -> Listener | None:
+    """What hears voice notes; where it can't be had that is said, and the coach goes on without."""
+    from bot.speech import open_listener
+
+    listener = open_listener(known, library)
+    if isinstance(listener, str):
+        if known.ear != "off":
+            print(f"coach: {listener}", file=sys.stderr, flush=True)
+        return None
+    stack.push_async_callback(listener.close)
+    return listener
+
+
+def _speaker(known: Settings, stack: AsyncExitStack) -> Speaker | None:
+    """What reads questions aloud. Raises SettingsError where the voice that was chosen can't be had."""
+    from bot.voices import open_speaker
+
+    found = open_speaker(known)
+    if found is not None:
+        stack.push_async_callback(found.close)
+    return found
 
 
 def packs(known: Settings) -> Library:

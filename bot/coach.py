@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from random import Random
 from time import perf_counter
 from uuid import uuid4
@@ -114,12 +113,10 @@ class Coach:
         watcher: Watcher | None = None,
         listener: Listener | None = None,
         speaker: Speaker | None = None,
-        recordings: Path | None = None,
     ) -> None:
         """`on_owed` is called whenever messages were written that wait to be sent. `draw` takes one letter of a secret. owners: who
         may oversee it, each as a platform and a chat or user there. watcher: who is told of what goes on, also by those who work
-        beside the coach. listener: hears voice notes; speaker: reads questions aloud; recordings: where what was heard is kept, if
-        the owner wants that."""
+        beside the coach. listener: hears voice notes; speaker: reads questions aloud."""
         self._store = store
         self._library = library
         self._now = now
@@ -148,7 +145,7 @@ class Coach:
         self._interviewing = Interviewing(tools, self._replying, investigating, reporting)
         self._overseeing = Overseeing(tools, owners)
         self._speaking = Speaking(tools, self._reply)
-        self._hearing = Hearing(tools, recordings)
+        self._hearing = Hearing(tools)
         self._desks: tuple[Desk, ...] = (
             self._settings, asking, self._replying, Standing(tools), Resting(tools), Appealing(tools, self._replying),
             Linking(tools), Weekly(tools), Keeping(tools), Snoozing(tools), self._quizzing, self._hosting, investigating, reporting,

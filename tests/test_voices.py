@@ -19,7 +19,7 @@ from bot.config import Settings
 from bot.content import Library
 from bot.errors import SettingsError
 from bot.messages import VoiceNote
-from bot.voices import Speech, VoiceError, speaker
+from bot.voices import Speech, VoiceError, open_speaker
 from bot.voices.endpoint import Endpoint
 from bot.voices.espeak import Espeak
 from bot.voices.opus import RATE, decoded, note, waveform
@@ -259,14 +259,14 @@ async def test_espeak_speaks_a_question(tmp_path: Path) -> None:
 def test_a_voice_that_is_not_there_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was chosen and can't be had is said at the start; nothing chosen and nothing there is no voice."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert speaker(Settings(cache=tmp_path)) is None
-    assert speaker(Settings(cache=tmp_path, voice="off")) is None
+    assert open_speaker(Settings(cache=tmp_path)) is None
+    assert open_speaker(Settings(cache=tmp_path, voice="off")) is None
     with pytest.raises(SettingsError, match="apt-get install espeak-ng"):
-        speaker(Settings(cache=tmp_path, voice="espeak-ng"))
+        open_speaker(Settings(cache=tmp_path, voice="espeak-ng"))
     with pytest.raises(SettingsError, match="COACH_VOICE_BASE_URL"):
-        speaker(Settings(cache=tmp_path, voice="endpoint"))
+        open_speaker(Settings(cache=tmp_path, voice="endpoint"))
     with pytest.raises(SettingsError, match="onnx"):
-        speaker(Settings(cache=tmp_path, voice="piper", voice_model=str(tmp_path / "none.onnx")))
+        open_speaker(Settings(cache=tmp_path, voice="piper", voice_model=str(tmp_path / "none.onnx")))
 
 
 PIPER = '''

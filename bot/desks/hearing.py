@@ -1,22 +1,19 @@
 """Before a turn: a recording that came is fetched and heard, beside the conversation, which never waits for it.
 
-A recording is in memory only as long as it is listened to; nothing of it is written, unless the owner names a folder for that.
+A recording is in memory only as long as it is listened to, and at most two are at a time.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 
 from bot.desks import Tools
 from bot.errors import FetchError, FetchTooLarge
-from bot.messages import Clip, Message, Recording
+from bot.messages import Clip, Message
 from bot.model import Changes
 from bot.outbox import Lane, Owed
 from bot.phrases import speaking as phrases
@@ -51,10 +48,8 @@ class Came:
 class Hearing:
     """At most `TOGETHER` recordings at a time; who must wait is told how many are before them, once."""
 
-    def __init__(self, tools: Tools, keep: Path | None = None) -> None:
-        """keep: a folder in which recordings are kept, because the owner wants that."""
+    def __init__(self, tools: Tools) -> None:
         self._store, self._listener, self._now, self._owing = tools.store, tools.listener, tools.now, tools.owing
-        self._keep = keep
         self._places = asyncio.Semaphore(TOGETHER)
         self._inside = 0
         self._came: dict[tuple[str, str], Came] = {}
@@ -88,9 +83,6 @@ class Hearing:
                 await self._say_how_many(message, before)
             async with self._places:
                 data = await self._fetched(message, fetch)
-                if self._keep is not None:
-                    with suppress(OSError):
-                        await asyncio.to_thread(_keep, self._keep, message, recording, data)
                 return Came(opened.id, await self._listener.listen(Clip(data, recording.mime, recording.seconds)))
         except Unusable as error:
             log.info("recording not used", message=message.key, reason=error.reason.value)
@@ -119,9 +111,3 @@ class Hearing:
         owed = Owed(f"waits:{address.platform}:{message.key}", address, Lane.REPLY, "reply", phrases.waiting(before))
         if await self._store.record(f"{message.key} waits", address, Changes(), [owed], self._now()):
             self._owing()
-
-
-def _keep(folder: Path, message: Message, recording: Recording, data: bytes) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    ending = re.sub(r"\W", "", recording.mime.partition(";")[0].rpartition("/")[2]) or "audio"
-    (folder / f"{message.address.platform}-{re.sub(r'[^0-9A-Za-z-]', '', message.key)}.{ending}").write_bytes(data)

@@ -70,7 +70,7 @@ class Configured(Protocol):
     def cache(self) -> Path: ...
 
 
-def speaker(settings: Configured) -> Speaker | None:
+def open_speaker(settings: Configured) -> Speaker | None:
     """What speaks by the settings, or None where nothing does: it is switched off, or nothing was chosen and espeak-ng is not here.
 
     Raises SettingsError where what was chosen can't be had."""
