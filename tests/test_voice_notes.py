@@ -11,15 +11,18 @@ from typing import Any
 
 import pytest
 import soundfile
+from peers.discord import TOKEN as DISCORD_TOKEN
+from peers.discord import DiscordServer, discord_contract
+from peers.discord_limits import VOICE_MESSAGE
 from peers.telegram import TOKEN, BotApiServer, Person, telegram_contract
 from voiced import GOOD, Hum, Room, Running, Told, room
 from worlds import couriers
 
+from adapters.discord import Discord
 from adapters.telegram import Telegram
 from bot import Address, Pace
 from bot.content import Library
 from bot.deliveries import Courier
-from bot.speech import Listener
 from bot.speech.sound import LARGEST
 from bot.voices.speaker import Speaker
 
@@ -153,4 +156,72 @@ async def test_telegram_shows_what_is_read_aloud_as_a_voice_message(
         assert not spoken.buttons
         read = soundfile.info(io.BytesIO(spoken.data))
         assert (read.format, read.subtype, read.channels) == ("OGG", "OPUS", 1)
-    assert isinstance(Heard(), Listener)
+
+
+# ---------------------------------------------------------------------------------------------- Discord
+
+
+@pytest.fixture
+async def guilds(clock: Running) -> AsyncIterator[DiscordServer]:
+    async with DiscordServer(contract=discord_contract(), now=lambda: clock().timestamp()) as running:
+        yield running
+        assert not running.violations
+
+
+@asynccontextmanager
+async def on_discord(home: Room, server: DiscordServer) -> AsyncIterator[Courier]:
+    adapter = Discord(home.coach, DISCORD_TOKEN, api=server.api, pace=FAST, now=home.clock, identify_pause=0.0)
+    async with couriers(home, [adapter]) as courier:
+        await adapter.start()
+        running = asyncio.create_task(adapter.run())
+        await server.connected()
+        try:
+            yield courier
+        finally:
+            await adapter.stop()
+            await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_discord_voice_message_is_heard_and_questions_are_read_aloud(
+    library: Library, database: Path, tmp_path: Path, guilds: DiscordServer, clock: Running
+) -> None:
+    """Voice messages and sound files are fetched and heard, also where their address has grown old; the coach's own are voice messages
+    as Discord documents them; a text is answered meanwhile, and what was being heard when the coach ended is heard anew."""
+    ann, listener, speaker = guilds.person("Ann", guilds=(guilds.guild("Study"),)), Heard(), Speaker(Hum(), tmp_path / "voice")
+    async with room(library, database, listener=listener, speaker=speaker, clock=clock) as home, on_discord(home, guilds):
+        for line in ("/start", "/track all 3", "/cancel", "/voice on"):
+            await ann.dm(line)
+            await ann.next_message()
+        assert (await ann.next_message()).flags & VOICE_MESSAGE
+        await ann.dm("/next precision")
+        asked = await ann.next_message()
+        assert "Question" in asked.content
+        spoken = await ann.next_message()
+        assert spoken.flags & VOICE_MESSAGE
+        (file,) = spoken.attachments
+        assert (file.seconds, len(file.waveform or "")) == (0.5, 8)
+        assert soundfile.info(io.BytesIO(file.data)).subtype == "OPUS"
+        guilds.failing_downloads = [404, 500]
+        await ann.speaks(OGG + GOOD.encode(), seconds=21.0)
+        shown = await ann.next_message()
+        assert "TP / (TP + FP)" in shown.content
+        assert len(guilds.downloads) == 3
+        await ann.presses(shown, "Grade it")
+        assert "spoken" in (await ann.next_message()).content
+        await ann.dm("/next recall")
+        await ann.next_message()
+        await ann.next_message()
+        await ann.dm("", files=[("reply.mp3", OGG + b"some other way")])
+        assert "some other way" in (await ann.next_message()).content
+        fetched = len(guilds.downloads)
+        await ann.speaks(OGG + b"long", seconds=301.0)
+        assert "five minutes" in (await ann.next_message()).content
+        assert len(guilds.downloads) == fetched
+        listener.go.clear()
+        await ann.speaks(OGG + b"the share of positives that is found", seconds=9.0)
+        async with asyncio.timeout(20), listener.changed:
+            await listener.changed.wait_for(lambda: listener.begun[-1].startswith("the share"))
+        await ann.dm("/hint")
+        assert "Hint 1" in (await ann.next_message()).content
+    async with room(library, database, listener=Heard(), clock=clock) as home, on_discord(home, guilds):
+        assert "the share of positives that is found" in (await ann.next_message()).content

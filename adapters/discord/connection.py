@@ -22,7 +22,7 @@ import yarl
 from discord.gateway import DiscordWebSocket
 from discord.http import Route
 
-from bot import File
+from bot import File, VoiceNote
 from bot.errors import SendLater, SendUnclear, SettingsError
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 300.0
@@ -168,6 +168,18 @@ class Connection:
             )
         async with asyncio.timeout(REQUEST):
             return await client.http.request(Route(method, path, **parameters), form=parts, files=uploads)
+
+    async def upload_note(self, path: str, body: dict[str, Any], note: VoiceNote, name: str, **parameters: Any) -> Any:
+        """Posts a voice note as a message's one attachment, which `body` describes."""
+        client = await self._there()
+        # The library reads it from its start again when it tries once more.
+        sound = discord.File(BytesIO(note.data), name)
+        parts: list[dict[str, Any]] = [
+            {"name": "payload_json", "value": json.dumps(body), "content_type": "application/json"},
+            {"name": "files[0]", "value": sound.fp, "filename": name, "content_type": "audio/ogg"},
+        ]
+        async with asyncio.timeout(REQUEST):
+            return await client.http.request(Route("POST", path, **parameters), form=parts, files=[sound])
 
     async def _there(self) -> _Client:
         if self._client is None:

@@ -27,16 +27,16 @@ class Inbox:
     def __init__(self, coach: Coach, platform: str) -> None:
         self._coach = coach
         self._platform = platform
-        self._next: list[tuple[str, str, str, tuple[str, str] | None, asyncio.Future[bool]]] = []
+        self._next: list[tuple[str, str, str, tuple[str, str] | None, bool, asyncio.Future[bool]]] = []
         self._committing: asyncio.Task[None] | None = None
 
-    async def keep(self, key: str, raw: str, person: str = "", read: tuple[str, str] | None = None) -> bool:
+    async def keep(self, key: str, raw: str, person: str = "", read: tuple[str, str] | None = None, *, aloud: bool = False) -> bool:
         """Returns when this is committed: whether it is new. Raises StoreError where it could not be.
 
         person: who said it, where it has to be handled after whatever else they said. read: the private chat in which they did,
-        and the message up to which it is now read."""
+        and the message up to which it is now read. aloud: that it is in no order with what the same person types."""
         kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._next.append((key, raw, person, read, kept))
+        self._next.append((key, raw, person, read, aloud, kept))
         if self._committing is None or self._committing.done():
             self._committing = asyncio.create_task(self._commit())
         return await kept
@@ -62,8 +62,9 @@ class Inbox:
         while self._next:
             group, self._next = self._next, []
             try:
-                updates, whose = [(key, raw) for key, raw, *_ in group], {key: person for key, _, person, *_ in group}
-                read = {person: read for _, _, person, read, _ in group if read is not None}
+                updates = [(key, raw) for key, raw, *_ in group]
+                whose = {key: f"{person} aloud" if aloud else person for key, _, person, _, aloud, _ in group}
+                read = {person: read for _, _, person, read, *_ in group if read is not None}
                 fresh = set(await self._coach.take(self._platform, updates, whose, read))
             except Exception as error:
                 for *_, kept in group:

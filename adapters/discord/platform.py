@@ -22,6 +22,8 @@ from adapters.discord.commands import QUIZ, being_typed, definitions, fingerprin
 from adapters.discord.connection import FAULTS, FIRST_PAUSE, Connection, log
 from adapters.discord.keeping import TOKEN_LIFE, Inbox, Notes, Way, Ways
 from adapters.discord.quiz import Servers, given, kept, place_of, taken_out
+from adapters.discord.recordings import Recordings, recording
+from adapters.discord.recordings import taken_out as recorded
 from adapters.discord.sending import HIDDEN, HOOK, Sender, message, sentence
 from adapters.ordered import Ordered, set_event
 from bot import Address, Coach, Message, Pace, Reply
@@ -100,6 +102,9 @@ class Discord:
         self._calm.set()
         self._intake = Ordered()
         self._turns = Ordered()
+        self._heard = Ordered()
+        """Recordings, which take long: whoever sent one goes on talking meanwhile."""
+        self._recordings = Recordings(self._connection)
         self._unread: set[str] = set()
         self._sweeping: asyncio.Task[None] | None = None
         self._known = 0
@@ -141,6 +146,7 @@ class Discord:
         if self._sweeping is not None:
             self._sweeping.cancel()
         await self._intake.finished(timeout=5)
+        await self._heard.stop()  # they wait in the inbox, and are heard after the restart
         await self._turns.finished(timeout=longest)
 
     async def stop(self) -> None:
@@ -148,6 +154,7 @@ class Discord:
         if not self._connection.stopping.is_set():
             await self.finish()
         await self._sender.close()
+        await self._recordings.close()
         await self._connection.close()
         await self._sender.notes.close()
 
@@ -240,11 +247,13 @@ class Discord:
         """Commits a private message and begins its turn; waits while the database is away."""
         user, key = str(message.author.id), str(message.id)
         said = {"user": user, "text": message.content, "other": "" if message.content else _other(message), "private": True}
+        if (spoken := recording(message)) is not None:
+            said["recording"] = spoken
         pause, unsure = FIRST_PAUSE, False
         while not self._connection.stopping.is_set():
             try:
                 read = (str(message.channel.id), key)
-                fresh = await self._inbox.keep(key, json.dumps(said), user, read)
+                fresh = await self._inbox.keep(key, json.dumps(said), user, read, aloud="recording" in said)
             except StoreError as error:
                 log.warning("message not kept", message=key, reason=str(error))
                 pause, unsure = await self._connection.rest(pause), True
@@ -383,7 +392,8 @@ class Discord:
     def _submit(self, key: str, said: dict[str, Any]) -> None:
         """Begins a turn; before the start and after the stop it waits in the inbox."""
         if self._ready:
-            self._turns.submit(said["user"], lambda: self._turn(key, said))
+            turns = self._heard if "recording" in said else self._turns
+            turns.submit(said["user"], lambda: self._turn(key, said))
         else:
             self._coach.leave(PLATFORM, key)
 
@@ -397,7 +407,7 @@ class Discord:
                 try:
                     message = await self._built(key, address, said)
                     async with self._typing(message):
-                        await self._coach.handle(message)
+                        await self._handled(message)
                     return
                 except StoreRefused:
                     if attempt == 4:
@@ -412,6 +422,13 @@ class Discord:
             with suppress(StoreError):
                 await self._coach.apologise(address, key)
 
+    async def _handled(self, message: Message) -> None:
+        said = message.recording
+        if said is None:
+            await self._coach.handle(message)
+        else:
+            await self._coach.hear(message, lambda most: self._recordings.fetch(said.reference, most))
+
     async def _built(self, key: str, address: Address, said: dict[str, Any]) -> Message:
         text = said["text"]
         # In a server nobody reads along either, but whoever first tries a command there has not asked for a question a day.
@@ -419,14 +436,19 @@ class Discord:
         return Message(
             key=key, address=address, text=text, at=discord.utils.snowflake_time(int(key)), private=private,
             other=said.get("other", ""), language=said.get("language", ""), place=taken_out(said.get("place")),
-            name=said.get("name", ""), given=said.get("given", {}),
+            name=said.get("name", ""), given=said.get("given", {}), recording=recorded(said.get("recording")),
         )  # fmt: skip
 
     @asynccontextmanager
     async def _typing(self, message: Message) -> AsyncIterator[None]:
         """Shows in the private chat that the coach is typing for as long as a written reply is being thought about."""
         channel = self._sender.notes.channel(message.address.user)
-        if message.text.startswith("/") or not message.text or channel is None or self._ways.at(message.key) is not None:
+        if (
+            message.text.startswith("/")
+            or not (message.text or message.recording)
+            or channel is None
+            or self._ways.at(message.key) is not None
+        ):
             yield
             return
 

@@ -187,11 +187,11 @@ class Servers:
 
 
 async def there_already(
-    connection: Connection, channel: int, since: datetime, nonce: str, body: dict[str, Any], alike: int = 0
+    connection: Connection, channel: int, since: datetime, nonce: str, body: dict[str, Any], alike: int = 0, file: str = ""
 ) -> str | None:
     """The id of the message with this body that an earlier try, not before `since`, left in the channel; None where none did.
 
-    alike: how many pages that look the same go before it.
+    alike: how many pages that look the same go before it. file: the name of its one file, by which alone it is known.
 
     Raises what is in FAULTS."""
     place = connection.chat(channel)
@@ -202,6 +202,10 @@ async def there_already(
             continue
         if one.nonce == nonce:
             return str(one.id)
+        if file:
+            if any(attached.filename == file for attached in one.attachments):
+                return str(one.id)
+            continue
         if one.nonce is None and _looks(one) == _looks_as(body):
             if not alike:
                 return str(one.id)

@@ -18,7 +18,8 @@ from adapters.discord import drawing
 from adapters.discord.connection import FAULTS, NO_TOKEN, Connection, faults_as
 from adapters.discord.keeping import Inbox, Notes, Way, Ways
 from adapters.discord.quiz import post, there_already
-from bot import Address, File, Reply, Span
+from adapters.discord.recordings import VOICE_MESSAGE, described
+from bot import Address, File, Reply, Span, VoiceNote
 from bot.errors import AddressGone, SendError, SendLater, SendRefused, SendUnclear, StoreError
 
 HIDDEN, NO_PREVIEW = 1 << 6, 1 << 2
@@ -71,6 +72,8 @@ class Sender:
         try:
             if address.user != address.chat:
                 message = await post(self._connection, address.chat, reply, key, tried if self._now() - tried > WINDOW else None)
+            elif reply.note is not None:
+                message = await self._note(address.user, reply.note, key)
             else:
                 message = await self._pages(address.user, reply, key)
             self._tried.pop(key, None)
@@ -133,19 +136,31 @@ class Sender:
             return None
         return str(sent["id"])
 
-    async def _by_chat(self, user: str, key: str, number: int, body: dict[str, Any], files: Sequence[File], alike: int) -> str:
+    async def _note(self, user: str, note: VoiceNote, key: str) -> str:
+        """Sends a voice message: it has no words and no buttons, and nothing else is in its message."""
+        return await self._by_chat(user, key, 0, {"flags": VOICE_MESSAGE}, (), 0, note)
+
+    async def _by_chat(
+        self, user: str, key: str, number: int, body: dict[str, Any], files: Sequence[File], alike: int, note: VoiceNote | None = None
+    ) -> str:
         """Writes to somebody in private. The nonce makes a repetition of the same page one message."""
         nonce = hashlib.blake2b(f"{key}:{number}".encode(), digest_size=12).hexdigest()
+        name = f"voice-{nonce}.ogg" if note is not None else ""
+        where = "/channels/{channel_id}/messages"
         try:
             with faults_as(SendLater):
                 channel = await self._chat(user)
                 tried = self._tried.get(key)
                 if tried is not None and self._now() - tried > WINDOW:
-                    found = await there_already(self._connection, channel, tried, nonce, body, alike)
+                    found = await there_already(self._connection, channel, tried, nonce, body, alike, name)
                     if found is not None:
                         return found
                 once = {**body, "nonce": nonce, "enforce_nonce": True}
-                sent = await self._connection.upload("POST", "/channels/{channel_id}/messages", once, files, channel_id=channel)
+                if note is None:
+                    sent = await self._connection.upload("POST", where, once, files, channel_id=channel)
+                else:
+                    attached = {**once, "attachments": [described(note, name)]}
+                    sent = await self._connection.upload_note(where, attached, note, name, channel_id=channel)
         except discord.HTTPException as error:
             if error.code in GONE:
                 await self._shut_out(user)

@@ -97,6 +97,10 @@ class DiscordServer(World):
         self.faults: list[Fault] = []
         self.syncs: list[Sync] = []
         """Every bulk overwrite of commands, in order; `changed` tells the needed ones."""
+        self.downloads: list[int] = []
+        """The files that were fetched, by their ids."""
+        self.failing_downloads: list[int] = []
+        """With which status the next downloads fail; 0 breaks off in the middle."""
         self.opened: list[User] = []
         """Whose private channel the bot asked for, each time it did."""
         self._limits = Limits(requests_a_second, channel_limit)
@@ -290,6 +294,17 @@ class DiscordServer(World):
         file = self.files.get(int(request.match_info["file"]))
         if file is None:
             return web.Response(status=404)
+        self.downloads.append(file.id)
+        status = self.failing_downloads.pop(0) if self.failing_downloads else 200
+        if not status:
+            broken = web.StreamResponse(headers={"Content-Length": str(len(file.data))})
+            await broken.prepare(request)
+            await broken.write(file.data[: len(file.data) // 2])
+            if request.transport:
+                request.transport.abort()
+            return broken
+        if status != 200:
+            return web.Response(status=status)
         return web.Response(body=file.data, content_type=file.json["content_type"])
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:

@@ -5,6 +5,8 @@ Sources: "Message", "Embed limits", "Components" and "Interactions" in Discord's
 
 from __future__ import annotations
 
+import base64
+import mimetypes
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,7 +18,7 @@ ROWS, BUTTONS, OPTIONS, CUSTOM_ID, LABEL, OPTION, PLACEHOLDER, URL = 5, 5, 25, 1
 MODAL_TITLE, MODAL_PARTS, INPUT_LABEL, INPUT_VALUE, INPUT_PLACEHOLDER = 45, 5, 45, 4000, 100
 CHOICES, CHOICE = 25, 100
 V2_PARTS, V2_TEXT = 40, 4000
-EPHEMERAL, LOADING, SILENT, COMPONENTS_V2 = 1 << 6, 1 << 7, 1 << 12, 1 << 15
+EPHEMERAL, LOADING, SILENT, VOICE_MESSAGE, COMPONENTS_V2 = 1 << 6, 1 << 7, 1 << 12, 1 << 13, 1 << 15
 BUTTON, STRING_SELECT, TEXT_INPUT, LABELLED, TEXT_DISPLAY = 2, 3, 4, 18, 10
 SELECTS = {3, 5, 6, 7, 8}
 
@@ -87,6 +89,26 @@ class Form:
         return [item for item in value if isinstance(item, dict)]
 
 
+def check_voice(body: Json, files: list[tuple[str, bytes]]) -> None:
+    """Refuse a voice message that has anything beside its one sound file, or does not describe that.
+
+    https://docs.discord.com/developers/resources/message#voice-messages, and the codes of the opcodes page."""
+    if any(body.get(name) for name in ("content", "embeds", "components", "sticker_ids", "poll")):
+        raise ApiError(400, 50159, "Voice messages do not support additional content.")
+    if len(files) != 1 or not (mimetypes.guess_type(files[0][0])[0] or "").startswith("audio/"):
+        raise ApiError(400, 50160, "Voice messages must have a single audio attachment.")
+    about = next((item for item in body.get("attachments") or [] if str(item.get("id")) == "0"), {})
+    seconds, waveform = about.get("duration_secs"), about.get("waveform")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds <= 0 or not isinstance(waveform, str):
+        raise ApiError(400, 50161, "Voice messages must have supporting metadata.")
+    try:
+        steps = base64.b64decode(waveform, validate=True)
+    except ValueError:
+        steps = b""
+    if not 1 <= len(steps) <= 256 or not files[0][1].startswith(b"OggS") or b"OpusHead" not in files[0][1][:64]:
+        raise ApiError(400, 50161, "Voice messages must have supporting metadata.")
+
+
 def check_message(body: Json, files: Iterable[tuple[str, bytes]] = ()) -> None:
     """Refuse what breaks a limit; `body` holds only what is to be set. Says nothing of whether anything is in it."""
     form = Form()
@@ -95,6 +117,8 @@ def check_message(body: Json, files: Iterable[tuple[str, bytes]] = ()) -> None:
         raise ApiError(400, 30015, f"Maximum number of attachments in a message reached ({FILES})")
     if any(len(data) > FILE_SIZE for _, data in files):
         raise ApiError(413, 40005, "Request entity too large")
+    if int(body.get("flags") or 0) & VOICE_MESSAGE:
+        check_voice(body, files)
     v2 = bool(int(body.get("flags") or 0) & COMPONENTS_V2)
     form.text(("content",), body.get("content"), CONTENT)
     nonce = body.get("nonce")

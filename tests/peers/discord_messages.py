@@ -26,12 +26,16 @@ class Attachment:
     data: bytes
     url: str
     description: str | None = None
+    seconds: float | None = None
+    waveform: str | None = None
 
     @property
     def json(self) -> Json:
         kind = mimetypes.guess_type(self.filename)[0] or "application/octet-stream"
         body: Json = {"id": str(self.id), "filename": self.filename, "size": len(self.data), "url": self.url, "proxy_url": self.url}
         body |= {"content_type": kind, "flags": 0}
+        if self.seconds is not None:
+            body |= {"duration_secs": self.seconds, "waveform": self.waveform}
         return body | ({"description": self.description} if self.description else {})
 
     @property
@@ -251,7 +255,7 @@ def write(
     limits.check_message(body, files)
     message = Message(world, world.snowflake(), channel, author, world.now(), world.stamp(), kind=kind, interaction=interaction)
     message.ephemeral_to = ephemeral_to
-    message.flags = int(body.get("flags") or 0) & (4 | limits.SILENT | limits.COMPONENTS_V2)
+    message.flags = int(body.get("flags") or 0) & (4 | limits.SILENT | limits.COMPONENTS_V2 | limits.VOICE_MESSAGE)
     message.flags |= (limits.EPHEMERAL if ephemeral_to else 0) | (limits.LOADING if loading else 0)
     message.nonce = body.get("nonce")
     _take(message, body, files)
@@ -323,7 +327,10 @@ def _take(message: Message, body: Json, files: Files) -> None:
     for index, (name, data) in enumerate(files):
         number = world.snowflake()
         url = f"{world.base}/cdn/attachments/{message.channel.id}/{number}/{name}"
-        file = Attachment(number, name, data, url, described.get(str(index), {}).get("description"))
+        about = described.get(str(index), {})
+        file = Attachment(number, name, data, url, about.get("description"))
+        if message.flags & limits.VOICE_MESSAGE:
+            file.seconds, file.waveform = about["duration_secs"], about["waveform"]
         world.files[number] = file
         message.attachments = [*message.attachments, file]
 

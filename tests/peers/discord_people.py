@@ -124,6 +124,12 @@ class Person(User):
         """Write to the bot in private."""
         return await self.says(text, files=files)
 
+    async def speaks(self, data: bytes, *, seconds: float = 1.0) -> Message:
+        """Send the bot a voice message in private, as a client records it."""
+        about = {"id": "0", "filename": "voice-message.ogg", "duration_secs": seconds, "waveform": "AAECAw=="}
+        body: Json = {"flags": limits.VOICE_MESSAGE, "attachments": [about]}
+        return write(self.world, self._there(self.channel, "send_messages"), self, body, [("voice-message.ogg", data)])
+
     async def says(self, text: str, *, channel: Channel | None = None, reply_to: Message | None = None, files: Files = ()) -> Message:
         """Write a message."""
         place = self._there(channel or self.channel, "send_messages")
