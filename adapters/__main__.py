@@ -27,6 +27,32 @@ if TYPE_CHECKING:
 
 USAGE = 2
 
+TEACHES = """\
+An interview coach for Telegram, Discord and the terminal: it asks one good machine-learning interview question
+a day, and grades what you reply point by point.
+
+Begin here, in this terminal; nothing needs to be set up, and /quit ends it:
+
+  coach chat
+
+Serve it to others: put the token of a bot into .env (see .env.example), then
+
+  coach run
+"""
+
+EXAMPLES = """\
+examples:
+  coach chat                                  practise here; arrow keys edit, Tab completes a /command
+  echo "TP / (TP + FP)" | coach grade --explain --question precision
+                                              see why a reply gets its score
+  coach check my-packs                        find what is wrong with questions of your own
+  coach db backup /backups                    copy the database, also while the coach runs
+  coach flags --json | jq .                   what learners flagged, for a script
+
+exit status: 0 done; 1 it failed, and a sentence on standard error says why; 2 wrong usage.
+Every setting is an environment variable, described in .env.example. `coach COMMAND --help` says more.
+"""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The `coach` command. Exit status: 0 done, 1 failed with a sentence on standard error, 2 wrong usage."""
@@ -47,9 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="coach", description="An interview coach for Telegram, Discord and the terminal.")
+    parser = argparse.ArgumentParser(
+        prog="coach", description=TEACHES, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.set_defaults(run=_run, worker=False)
-    commands = parser.add_subparsers(title="commands", metavar="")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, action, text in (
         ("run", _run, "serve the platforms whose token is set; the terminal when none is (the default)"),
         ("chat", _chat, "the conversation in this terminal"),

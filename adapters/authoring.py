@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from adapters import importing
 from bot.errors import CoachError
@@ -94,12 +95,16 @@ def check(options: argparse.Namespace) -> int:
         problems += proof.untrue(library, PlainGrader(), proof.BY_WORDS, cache=known.cache)
         if not options.plain:
             problems += proof.untrue(library, _judge(library)[0], proof.BY_READING, cache=known.cache)
+    required = library.syllabus.required
+    present = sum(id in library.questions for id in required)
+    if options.json:
+        told = {"questions": len(library.questions), "required": len(required), "present": present, "incidents": incidents}
+        print(json.dumps({**told, "problems": problems}, ensure_ascii=False, indent=1))
+        return 1 if problems else 0
     for problem in problems:
         print(problem)
     if incidents:
         print(f"incidents: {incidents}")
-    required = library.syllabus.required
-    present = sum(id in library.questions for id in required)
     of_syllabus = f"of the syllabus: {present} of {len(required)}; " if required else ""
     print(f"questions: {len(library.questions)}; {of_syllabus}problems: {len(problems)}")
     return 1 if problems else 0
@@ -212,27 +217,39 @@ def stats(options: argparse.Namespace) -> int:
     library, _ = read(options.folder or default_folder())
     questions = list(library.questions.values())
     packs = list(dict.fromkeys(one.pack for one in questions))
+    spread = {name: _spread([one for one in questions if name in (one.pack, "all")]) for name in [*packs, "all"]}
+    found = {
+        "section": (library.syllabus.sections, Counter(one.section for one in questions)),
+        "track": (library.syllabus.tracks, Counter(id for one in questions for id in one.tracks)),
+        "competency": (library.syllabus.competencies, Counter(id for one in questions for id in one.competencies)),
+    }
+    thin = list(_thin(packs, questions))
+    if options.json:
+        counts = {what: {id: counted[id] for id in names} for what, (names, counted) in found.items()}
+        print(json.dumps({"packs": spread, **counts, "thin": thin}, ensure_ascii=False, indent=1))
+        return 0
     print(f"{'pack':<18} {'questions':>9}  level 1    2    3    4    5  {'points':>6} {'phrasings':>9} {'misconceptions':>14}")
-    for name in [*packs, "all"]:
-        own = [one for one in questions if name in (one.pack, "all")]
-        levels = Counter(one.level for one in own)
-        points = [point for one in own for point in one.points]
-        spread = " ".join(f"{levels[level]:>{7 if level == 1 else 4}}" for level in range(1, 6))
-        beliefs = sum(len(one.misconceptions) for one in own)
-        print(f"{name:<18} {len(own):>9}  {spread}  {len(points):>6} {sum(len(point.phrasings) for point in points):>9} {beliefs:>14}")
-    for what, names, found in (
-        ("section", library.syllabus.sections, Counter(one.section for one in questions)),
-        ("track", library.syllabus.tracks, Counter(id for one in questions for id in one.tracks)),
-        ("competency", library.syllabus.competencies, Counter(id for one in questions for id in one.competencies)),
-    ):
+    for name, one in spread.items():
+        levels = " ".join(f"{number:>{7 if level == 1 else 4}}" for level, number in enumerate(one["levels"], 1))
+        print(f"{name:<18} {one['questions']:>9}  {levels}  {one['points']:>6} {one['phrasings']:>9} {one['misconceptions']:>14}")
+    for what, (names, counted) in found.items():
         print(f"\n{what}")
         for id in names:
-            print(f"  {id:<20} {found[id]:>4}")
-    thin = list(_thin(packs, questions))
+            print(f"  {id:<20} {counted[id]:>4}")
     if thin:
         print("\nthin")
         print(*(f"  {line}" for line in thin), sep="\n")
     return 0
+
+
+def _spread(questions: Sequence[Question]) -> dict[str, Any]:
+    """How many there are, by level (1 to 5), and what they hold."""
+    levels = Counter(one.level for one in questions)
+    points = [point for one in questions for point in one.points]
+    return {
+        "questions": len(questions), "levels": [levels[level] for level in range(1, 6)], "points": len(points),
+        "phrasings": sum(len(point.phrasings) for point in points), "misconceptions": sum(len(one.misconceptions) for one in questions),
+    }  # fmt: skip
 
 
 def _thin(packs: Sequence[str], questions: Sequence[Question]) -> Iterator[str]:
@@ -275,6 +292,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     one.add_argument("--plain", action="store_true", help="prove the rubrics by words alone, which takes seconds")
     one.add_argument("--all", action="store_true", help="prove the rubrics although the shape of some questions is wrong")
     one.add_argument("--similar", action="store_true", help="list the questions that are most alike instead")
+    one.add_argument("--json", action="store_true", help="as JSON")
     one.set_defaults(run=check)
     content = commands.add_parser("content", help="begin a question, try one, see how they are spread", description="Tools for authors.")
     tools = content.add_subparsers(title="commands", metavar="", required=True)
@@ -292,4 +310,6 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
             tool.add_argument("--pack", required=True, help="the folder")
             tool.add_argument("--topic", required=True, help="the file in it, without .toml")
             tool.add_argument("--section", required=True, help="an id of the syllabus")
+        if name == "stats":
+            tool.add_argument("--json", action="store_true", help="as JSON")
         tool.add_argument("--folder", type=Path, help="the packs; those that come with the coach by default")

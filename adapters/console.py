@@ -7,16 +7,19 @@ import os
 import sys
 import textwrap
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from mimetypes import guess_type
 from pathlib import Path
 from shutil import get_terminal_size
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 from uuid import uuid4
 
 from bot import UNLIMITED, Address, Choice, Coach, File, Message, Recording, Reply, Style
+
+if TYPE_CHECKING:
+    from adapters.keyboard import Keyboard
 
 PLATFORM = "console"
 HERE = Address(PLATFORM, "you", "you")
@@ -51,6 +54,7 @@ class Console:
         self._in = stdin or sys.stdin
         self._out = stdout or sys.stdout
         self._colour = self._out.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+        self._keyboard: Keyboard | None = None
         self._choices: list[Choice] = []
         self._printed = asyncio.Event()
         self._owed = 0
@@ -106,6 +110,7 @@ class Console:
         try:
             if begin:
                 await self._say("/start" if not await self._coach.knows(HERE) else "/next")
+            self._sit_down()
             while (line := await self._line()) is not None and line.strip() not in ("/quit", "/exit"):
                 text = self._pressed(line)
                 if text.strip():
@@ -141,9 +146,27 @@ class Console:
         while self._owed > 0:
             self._printed.clear()
             await self._printed.wait()
+        if self._keyboard is not None and text.startswith("/forget") and not await self._coach.knows(HERE):
+            self._keyboard.typed.forget()
+
+    def _sit_down(self) -> None:
+        """Where a person sits at a terminal they may edit what they type, and find it again the next time."""
+        at_terminal = self._in is sys.stdin and self._out is sys.stdout and self._in.isatty() and self._out.isatty()
+        if at_terminal and self._files is not None and os.environ.get("TERM") not in (None, "dumb"):
+            with suppress(ImportError):  # then a line is typed as it always was
+                from adapters.keyboard import Keyboard
+
+                self._keyboard = Keyboard(self._paint("you> ", "32"), self._files / ".typed")
 
     async def _line(self) -> str | None:
         """The next line, read without holding up the loop; several pasted lines come one by one."""
+        if self._keyboard is not None:
+            with ExitStack() as beside:
+                plain, self._out = self._out, beside.enter_context(self._keyboard.beside())
+                try:
+                    return await self._keyboard.line()
+                finally:
+                    self._out = plain
         self._out.write(self._paint("you> ", "32"))
         self._out.flush()
         line = await _in_thread(self._in.readline)

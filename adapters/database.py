@@ -110,7 +110,7 @@ def _say(done: str, holding: Holding, *, as_json: bool, kept: Path | None = None
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Adds `db` to the `coach` command."""
     parser = commands.add_parser("db", help="back up the database, put a backup back, move it elsewhere", description="The database.")
-    tools = parser.add_subparsers(title="commands", metavar="", required=True)
+    tools = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     one = tools.add_parser("backup", help="copy the database to a file, also while a coach runs", description=backup.__doc__)
     one.add_argument("file", type=Path, help="where to; in a folder it is named by the time")
     one.add_argument("--json", action="store_true", help="as JSON")

@@ -41,7 +41,8 @@ from bot.desks.snoozing import Snoozing
 from bot.desks.speaking import ALOUD, HEARD, Speaking
 from bot.desks.standing import Standing
 from bot.desks.weeks import Weekly
-from bot.errors import StoreRefused, StoreStale
+from bot.errors import StoreError, StoreRefused, StoreStale
+from bot.floods import MOST, Floods
 from bot.incidents import Incident
 from bot.messages import Address, Choice, Message, Reply
 from bot.model import Changes, Forgotten, Learner, Mark, MarkKind, Memory, Occasion
@@ -113,10 +114,12 @@ class Coach:
         watcher: Watcher | None = None,
         listener: Listener | None = None,
         speaker: Speaker | None = None,
+        most_a_minute: int = MOST,
     ) -> None:
         """`on_owed` is called whenever messages were written that wait to be sent. `draw` takes one letter of a secret. owners: who
         may oversee it, each as a platform and a chat or user there. watcher: who is told of what goes on, also by those who work
-        beside the coach. listener: hears voice notes; speaker: reads questions aloud."""
+        beside the coach. listener: hears voice notes; speaker: reads questions aloud. most_a_minute: messages of one person that
+        are handled."""
         self._store = store
         self._library = library
         self._now = now
@@ -129,6 +132,7 @@ class Coach:
         """Those of them that are recordings: they take none of the room for what is typed."""
         self.venues: dict[str, Venue] = {}
         """What each platform knows of its servers; a platform that has servers adds itself."""
+        self._floods = Floods(most_a_minute)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         watched = Watched(grader, self.watcher)
         tools = Tools(
@@ -160,11 +164,14 @@ class Coach:
     # ------------------------------------------------------------------------------------------ a message
 
     async def handle(self, message: Message) -> tuple[Reply, ...]:
-        """What the coach says to `message`; nothing where the same message was handled before.
+        """What the coach says to `message`; nothing where the same message was handled before, and where its sender says so much
+        that it waits in the inbox for the next minute.
 
         The replies are owed (written to the outbox) when this returns. Raises StoreError where nothing could be read or
         written: then nothing has happened, and the message may be handled again.
         """
+        if await self._left_for_later(message):
+            return ()
         with structlog.contextvars.bound_contextvars(turn=f"{message.address.platform}:{message.key}"):
             return await self._handle(message, commands.understand(commands.clean(message.text)))
 
@@ -172,6 +179,8 @@ class Coach:
         """`handle` for a message that is a recording, which `fetch` gives: it is listened to first, beside whatever else is said.
 
         That may take minutes. Until it returns the message is not done, and is heard again after a restart."""
+        if await self._left_for_later(message):
+            return ()
         update = (message.address.platform, message.key)
         self._listening.add(update)
         try:
@@ -212,6 +221,25 @@ class Coach:
         )
         log.info("turn done", said=said, replies=len(owed), milliseconds=round((perf_counter() - began) * 1000))
         return outcome.replies
+
+    async def _left_for_later(self, message: Message) -> bool:
+        """Whether somebody says too much at once. It waits in the inbox, whatever they say meanwhile behind it, and they are told
+        so once. What was not taken into the inbox can't wait there, and is handled."""
+        who, now = message.address, self._now()
+        closed = self._floods.closed(who, now)
+        if closed or self._floods.late(who, now):
+            ahead = await self._store.ahead(who.platform, message.key)
+            if ahead is not None and (closed or ahead):
+                if self._floods.left(who, now):
+                    log.info("somebody is slowed", platform=who.platform)
+                    word = Owed(f"slower:{who.platform}:{message.key}", who, Lane.REPLY, "reply", phrases.slower())
+                    with suppress(StoreError):
+                        await self._store.record(f"slower {message.key}", who, Changes(), [word], now)
+                        self.on_owed()
+                self.leave(who.platform, message.key)
+                return True
+        self._floods.count(who, now)
+        return False
 
     async def _turn(self, message: Message, meaning: Meaning, came: Came | None) -> tuple[Outcome, list[Owed], bool]:
         """Reads, decides and writes; says whether it was written."""
@@ -261,7 +289,9 @@ class Coach:
         """What was taken and is in nobody's hands, oldest first; whoever asked handles it now."""
         if self._room <= 0:
             return []
-        found = [one for one in await self._store.pick_up(platform, self._now(), self._room) if (platform, one[0]) not in self.at_work]
+        now = self._now()
+        picked = await self._store.pick_up(platform, now, self._room, self._floods.silent(platform, now))
+        found = [one for one in picked if (platform, one[0]) not in self.at_work]
         self.at_work.update((platform, key) for key, _ in found)
         return found
 

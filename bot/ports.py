@@ -248,12 +248,17 @@ class Store(AppealStore, CardStore, DictationStore, LinkStore, InterviewStore, O
     async def chats(self, platform: str, most: int) -> dict[str, tuple[str, str]]:
         """The private chats that are known, those used last at the end: who to (chat, the last message that was read)."""
 
-    async def pick_up(self, platform: str, now: datetime, most: int) -> list[tuple[str, str]]:
-        """The oldest (key, raw) update of each person that no living process is at work on; this process is, from now on."""
+    async def pick_up(self, platform: str, now: datetime, most: int, but: Collection[str] = ()) -> list[tuple[str, str]]:
+        """The oldest (key, raw) update of each person that no living process is at work on; this process is, from now on.
+
+        but: people whose updates are left where they are."""
 
     async def ours(self, platform: str, key: str) -> bool:
         """Whether the message with this key is to be handled here and now: not done, in no other hands, and none of the same
         person's before it. A message that was never taken is."""
+
+    async def ahead(self, platform: str, key: str) -> int | None:
+        """How many updates of the same person were taken before this one and are not done; None where it does not wait here."""
 
     async def waiting(self, platform: str) -> list[tuple[str, str]]:
         """The (key, raw) updates taken and not yet done, oldest first."""

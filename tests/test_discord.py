@@ -1035,15 +1035,18 @@ async def test_a_message_whose_fate_is_unknown_is_looked_for_in_the_chat_when_it
     assert (await home.store.count()).get("outbox retry", 0) == 0
 
 
-async def test_more_messages_than_one_page_of_history_are_all_read(home: World, server: DiscordServer, ann: Person, tmp_path: Path) -> None:
-    async with at_work(home, server, cache=tmp_path):
-        await ask(ann, "/help")
-    for _ in range(101):
-        await ann.dm("/streak")
-    async with at_work(home, server, cache=tmp_path):
+async def test_more_messages_than_one_page_of_history_are_all_read(
+    library: Library, database: Path, clock: FakeClock, server: DiscordServer, ann: Person, tmp_path: Path
+) -> None:
+    async with world(library, database, clock=clock, most_a_minute=200) as home:
+        async with at_work(home, server, cache=tmp_path):
+            await ask(ann, "/help")
         for _ in range(101):
-            await ann.next_message(20)
-        await ann.quiet(0.02)
+            await ann.dm("/streak")
+        async with at_work(home, server, cache=tmp_path):
+            for _ in range(101):
+                await ann.next_message(20)
+            await ann.quiet(0.02)
 
 
 async def test_a_chat_that_can_not_be_read_keeps_nobody_waiting(home: World, server: DiscordServer, ann: Person, tmp_path: Path) -> None:

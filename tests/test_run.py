@@ -19,7 +19,12 @@ pexpect = pytest.importorskip("pexpect", reason="there are no pseudo-terminals h
 ROOT = Path(__file__).parents[1]
 REPLY = "Precision is TP / (TP + FP): of everything that we flagged, the share that really is positive."
 GRADED = r"\d{1,3}/100"
-COLOUR = "\x1b["
+PATIENT = 30 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+"""Seconds; a machine whose cores others keep busy gets longer in proportion."""
+
+COLOUR = re.compile(r"\x1b\[(?:0;)?[1-9][\d;]*m")
+MOVES = re.compile(r"\x1b\[[?\d;]*[A-Za-z]")
+"""Whatever a terminal is told besides words: colours, and where its cursor goes."""
 
 
 class Terminal:
@@ -30,11 +35,11 @@ class Terminal:
         own = {"HOME": str(home), "XDG_DATA_HOME": str(home / "data"), "XDG_CACHE_HOME": str(home / "cache"), "TERM": "xterm-256color"}
         self.began = time.monotonic()
         self._child = pexpect.spawn(
-            command, arguments, encoding="utf-8", dimensions=(40, 92), env=kept | own | settings, cwd=str(cwd), timeout=30
+            command, arguments, encoding="utf-8", dimensions=(40, 92), env=kept | own | settings, cwd=str(cwd), timeout=PATIENT
         )
         self._shown: list[str] = []
 
-    def until(self, wanted: str, timeout: float = 30) -> str:
+    def until(self, wanted: str, timeout: float = PATIENT) -> str:
         """Waits for something on the screen; gives what was shown up to it."""
         self._child.expect(wanted, timeout=timeout)
         shown = str(self._child.before) + str(self._child.after)
@@ -45,7 +50,7 @@ class Terminal:
         """Types a line and waits for an answer and the next prompt; gives what was shown, on one line."""
         self._child.sendline(text)
         shown = self.until(answer) + self.until("you> ")
-        return " ".join(re.sub(r"\x1b\[[0-9;]*m", "", shown).split())
+        return " ".join(MOVES.sub("", shown).split())
 
     def ends(self, how: Callable[[], object]) -> tuple[str, int]:
         """Ends the program that way; gives its last words and its exit status."""
@@ -84,7 +89,7 @@ def coach(tmp_path: Path, parsed: Path) -> Iterator[Callable[..., Terminal]]:
         terminal.child.close(force=True)
 
 
-def _interview(terminal: Terminal, timeout: float = 30) -> str:
+def _interview(terminal: Terminal, timeout: float = PATIENT) -> str:
     """Three numbers for the set-up, then a question by name, a reply, its grade."""
     terminal.until("I am your interview coach", timeout)
     terminal.until("you> ")
@@ -108,7 +113,7 @@ def test_a_person_types_numbers_and_a_reply_and_reads_a_grade(coach: Callable[..
     first_line = terminal.shown.splitlines()[0]
     assert f"your data is in {tmp_path}/data/interview-coach/coach.db" in first_line
     assert "/quit or Ctrl-D stops it" in first_line
-    assert COLOUR in terminal.shown
+    assert COLOUR.search(terminal.shown)
 
     said, status = terminal.ends(lambda: terminal.child.sendline("/quit"))
     assert "Goodbye. Everything is kept." in said
@@ -147,8 +152,9 @@ def test_however_it_is_ended_it_says_goodbye(coach: Callable[..., Terminal], how
 def test_no_colour_on_a_dumb_terminal(coach: Callable[..., Terminal]) -> None:
     terminal = coach("chat", TERM="dumb")
     terminal.until("you> ")
+    terminal.says("/help", "How this works")
 
-    assert COLOUR not in terminal.shown
+    assert "\x1b" not in terminal.shown
 
 
 def test_no_colour_where_none_is_wanted_and_lines_folded_at_words(coach: Callable[..., Terminal]) -> None:
@@ -157,9 +163,53 @@ def test_no_colour_where_none_is_wanted_and_lines_folded_at_words(coach: Callabl
     terminal.says("/next precision", "Question · ")
     terminal.says(REPLY, GRADED)
 
-    assert COLOUR not in terminal.shown
+    assert not COLOUR.search(terminal.shown)
     typed_or_first = ("you> ", "The coach is here")
-    assert max(len(line) for line in terminal.shown.replace("\r", "").split("\n") if not line.startswith(typed_or_first)) <= 92
+    shown = MOVES.sub("", terminal.shown).replace("\r", "").split("\n")
+    assert max(len(line) for line in shown if not line.startswith(typed_or_first)) <= 92
+
+
+def test_a_line_is_edited_and_completed_and_found_again_after_a_restart_until_all_is_forgotten(
+    coach: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    """Left and right, Tab, the arrow upwards; what is typed while the coach waits. A pasted text of two lines is one message."""
+    typed = tmp_path / "data/interview-coach/files/.typed"
+    first = coach("chat")
+    first.until("you> ")
+    first.child.send("/hlep")
+    first.child.send("\x1b[D\x1b[D\b")  # before the p, and l is gone
+    first.child.send("\x1b[Cl\r")
+    first.until("How this works")
+    first.until("you> ")
+    first.child.send("/progr\t\r")
+    first.until("Nothing graded yet")
+    first.until("you> ")
+    first.says("/next precision", "Question · ")
+    first.child.send("\x1b[200~TP / (TP + FP), of what we flagged\nthe share that is positive\x1b[201~\r")
+    assert "/100 · Precision" in first.until(GRADED + " · Precision")
+    first.until("you> ")
+    first.ends(first.child.sendeof)
+
+    assert typed.stat().st_mode & 0o777 == 0o600
+    again = coach("chat")
+    again.until("you> ")
+    again.child.send("\x1b[A\x1b[A")
+    again.until("/next precision")
+    again.child.send("\x15/forget\r")
+    again.until("Delete everything")
+    again.until("you> ")
+    again.says("1", "I know nothing of you any more")
+    again.ends(again.child.sendeof)
+    assert not typed.exists()
+
+
+def test_a_picture_is_kept_and_the_terminal_says_where(coach: Callable[..., Terminal], tmp_path: Path) -> None:
+    terminal = coach("chat")
+    _interview(terminal)
+    shown = terminal.says("/progress", "Where you stand|progress")
+    where = re.search(r"\((\S+\.png): (\S+)\)", shown.replace("interview- coach", "interview-coach"))
+    assert where is not None, shown
+    assert Path(where.group(2)).read_bytes().startswith(b"\x89PNG")
 
 
 # ---------------------------------------------------------------------------------------------- one command, from nothing

@@ -19,6 +19,7 @@ from bot.content import Library, default_folder, syllabus
 from bot.database import Database
 from bot.database.rows import OutboxRow
 from bot.deliveries import Courier
+from bot.floods import MOST
 from bot.grading.plain import PlainGrader
 from bot.incidents import Incident, load
 from bot.messages import Address, Message, Reply
@@ -88,12 +89,21 @@ def incidents(library: Library) -> dict[str, Incident]:
 
 @asynccontextmanager
 async def world(
-    library: Library, file: Path | str, *, clock: FakeClock | None = None, grader: Grader | None = None, seed: int = 1, url: str = ""
+    library: Library,
+    file: Path | str,
+    *,
+    clock: FakeClock | None = None,
+    grader: Grader | None = None,
+    seed: int = 1,
+    url: str = "",
+    most_a_minute: int = MOST,
 ) -> AsyncIterator[World]:
     """A coach over the database at `file`, or a URL (kept: a second world over it is a restart)."""
     clock = clock or FakeClock()
     store = await Database.open(url or (file if isinstance(file, str) else f"sqlite:///{file}"))
-    coach = Coach(store, library, grader or PlainGrader(), now=clock, rng=Random(seed), incidents=incidents(library))
+    coach = Coach(
+        store, library, grader or PlainGrader(), now=clock, rng=Random(seed), incidents=incidents(library), most_a_minute=most_a_minute
+    )
     try:
         yield World(store, coach, clock, library)
     finally:

@@ -73,8 +73,10 @@ class Turns(Learners):
             return {row.user: (row.chat, row.last) for row in reversed((await session.exec(latest)).all())}
 
     @uncut
-    async def pick_up(self, platform: str, now: datetime, most: int) -> list[tuple[str, str]]:
+    async def pick_up(self, platform: str, now: datetime, most: int, but: Collection[str] = ()) -> list[tuple[str, str]]:
         undone = (inbox.c.platform == platform) & inbox.c.done_at.is_(None) & (inbox.c.raw != "")
+        if but:
+            undone &= inbox.c.person.not_in(but)
         async with self.writing() as session:
             mine = {"worker": self.worker, "lease_until": now + self.lease}
             if self.shared:
@@ -113,6 +115,15 @@ class Turns(Learners):
                 .limit(1)
             )
             return row.worker == self.worker and earlier.first() is None
+
+    @uncut
+    async def ahead(self, platform: str, key: str) -> int | None:
+        async with self.reading() as session:
+            row = (await session.exec(select(InboxRow).where(InboxRow.platform == platform, InboxRow.key == key))).first()
+            if row is None or row.done_at is not None:
+                return None
+            earlier = (InboxRow.platform == platform, InboxRow.person == row.person, col(InboxRow.done_at).is_(None))
+            return (await session.exec(select(func.count()).where(*earlier, col(InboxRow.seq) < row.seq))).one()
 
     @uncut
     async def waiting(self, platform: str) -> list[tuple[str, str]]:

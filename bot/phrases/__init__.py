@@ -425,6 +425,10 @@ def in_private(name: str) -> Reply:
     return say(f"/{name} is for the two of us: write to me in private.")
 
 
+def slower() -> Reply:
+    return say("That is more than I can take in at once. Nothing is lost: I go on with it in a minute, one after another.")
+
+
 def failed() -> Reply:
     return say("Something went wrong on my side; your message is kept and nothing is lost. Please try again in a minute.")
 
