@@ -43,6 +43,7 @@ class Courier:
 
     def __init__(self, store: Store, coach: Coach, adapters: Mapping[str, Adapter], *, now: Callable[[], datetime] | None = None) -> None:
         self._store = store
+        self._stopping = asyncio.Event()
         self._lines = [_Line(store, coach, adapter, now or (lambda: datetime.now(UTC))) for adapter in adapters.values()]
 
     @property
@@ -68,7 +69,14 @@ class Courier:
 
     async def run(self) -> None:
         """Claims and sends until `stop`. A database that is away is waited for."""
-        await self._store.released([line.platform for line in self._lines])
+        while not self._stopping.is_set():
+            try:
+                await self._store.released([line.platform for line in self._lines])
+                break
+            except StoreError as error:
+                log.warning("outbox unreadable", reason=str(error))
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), LONGEST_REST)
         await asyncio.gather(*(line.run() for line in self._lines))
 
     def winds_down(self) -> None:
@@ -88,6 +96,7 @@ class Courier:
 
     async def stop(self) -> None:
         """Claims nothing new and waits for what is being sent."""
+        self._stopping.set()
         for line in self._lines:
             line.stop()
         running = {task for line in self._lines for task in line.running.values()}
@@ -289,11 +298,11 @@ class _Line:
             return
         self._tell(owed, "retried")
         pause = seconds if seconds is not None else BACKOFF[min(times, len(BACKOFF)) - 1]
-        await self._store.settle(owed, "retry", now, again_at=now + timedelta(seconds=pause), untried=not own)
+        await self._store.settle(owed, "retry", now, again_at=now + timedelta(seconds=pause), untried=not own, unsure=error.maybe)
 
     async def _unclear(self, owed: Owed, reason: str) -> None:
-        """Nobody can say whether it arrived: it is sent once more, when the platform is there, and not for ever: a learner rather
-        reads a message twice than never, but not five times."""
+        """Nobody can say whether it arrived, and the platform can't be asked: it is sent once more, when it is there, and not for ever:
+        a learner rather reads a message twice than never, but not five times. What is given up then is shown as dead."""
         self._health.failed(owed.key)
         self._away = True
         if owed.unsure:

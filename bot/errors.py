@@ -79,12 +79,14 @@ class SendError(CoachError):
 
 class SendLater(SendError):
     """Not now. `seconds` is how long the platform asked to wait, or None where it named no time;
-    `flood` tells a limit that the platform set from a passing fault of the network or the server."""
+    `flood` tells a limit that the platform set from a passing fault of the network or the server. `maybe`: it may have arrived;
+    the platform makes one message of both, or finds the first one, where it is told since when it was tried."""
 
-    def __init__(self, reason: str, seconds: float | None = None, *, flood: bool = False) -> None:
+    def __init__(self, reason: str, seconds: float | None = None, *, flood: bool = False, maybe: bool = False) -> None:
         super().__init__(reason)
         self.seconds = seconds
         self.flood = flood
+        self.maybe = maybe
 
 
 class SendUnclear(SendError):

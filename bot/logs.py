@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 from json import dumps
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 
@@ -21,14 +22,29 @@ def configure(level: str, *, json: bool) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(Surviving(sys.stderr)),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,
     )
     # Libraries may put a URL with a token, or a learner's words, into their records: only their worst is kept, as its kind.
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(Surviving(sys.stderr))
     handler.setFormatter(_Kind(json))
     logging.basicConfig(level=logging.ERROR, handlers=[handler], force=True)
     logging.getLogger("httpx").setLevel(logging.CRITICAL)
+
+
+class Surviving:
+    """A stream where what can't be written is left out: a disk that is full of logs ends no conversation."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
 
 
 class _Kind(logging.Formatter):

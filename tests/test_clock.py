@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from worlds import MONDAY
 
-from bot.clock import Clock
+from bot.clock import Clock, EverySecond
 
 
 class SlowCoach:
@@ -60,3 +61,10 @@ async def test_a_clock_stopped_at_any_moment_after_its_start_reports_no_failure(
     await clock.stop()
     await clock.stop()
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_a_clock_that_is_set_back_stops_no_tick() -> None:
+    trigger = EverySecond()
+
+    assert trigger.get_next_fire_time(MONDAY + timedelta(hours=1), MONDAY) - MONDAY <= timedelta(seconds=1)
+    assert trigger.get_next_fire_time(MONDAY - timedelta(days=40), MONDAY) - MONDAY <= timedelta(seconds=1)

@@ -297,8 +297,10 @@ class _Client(discord.AutoShardedClient):
 
 
 @contextmanager
-def faults_as(kind: type[SendLater] | type[SendUnclear]) -> Iterator[None]:
-    """Foreign errors as ours: `kind` where the request may have arrived. What Discord refuses for good passes as it comes."""
+def faults_as(kind: type[SendLater] | type[SendUnclear], *, maybe: bool = False) -> Iterator[None]:
+    """Foreign errors as ours: `kind` where the request may have arrived. What Discord refuses for good passes as it comes.
+
+    maybe: as in SendLater, of a message that carries a nonce."""
     try:
         yield
     except discord.RateLimited as error:
@@ -307,14 +309,15 @@ def faults_as(kind: type[SendLater] | type[SendUnclear]) -> Iterator[None]:
         if error.status == 429:
             raise SendLater("flood limit", flood=True) from error
         if error.status >= 500:
-            raise kind("discord is away") from error
+            raise (SendLater("discord is away", maybe=True) if maybe else kind("discord is away")) from error
         if error.status == 401 and error.code not in NO_TOKEN:
             raise SendLater("the token is refused") from error
         raise
     except aiohttp.ClientConnectorError as error:
         raise SendLater("discord is away") from error
     except FAULTS as error:
-        raise kind("the connection broke in the middle") from error
+        broke = "the connection broke in the middle"
+        raise (SendLater(broke, maybe=True) if maybe else kind(broke)) from error
 
 
 def _refused() -> SettingsError:

@@ -244,7 +244,7 @@ async def post(connection: Connection, channel: str, reply: Reply, key: str, tri
             "enforce_nonce": True,
         }
         try:
-            with faults_as(SendLater):
+            with faults_as(SendLater, maybe=True):
                 found = await there_already(connection, int(channel), tried, nonce, body) if tried is not None else None
                 if found is not None:
                     sent = {"id": found}

@@ -148,7 +148,7 @@ class Sender:
         name = f"voice-{nonce}.ogg" if note is not None else ""
         where = "/channels/{channel_id}/messages"
         try:
-            with faults_as(SendLater):
+            with faults_as(SendLater, maybe=True):
                 channel = await self._chat(user)
                 tried = self._tried.get(key)
                 if tried is not None and self._now() - tried > WINDOW:

@@ -35,6 +35,9 @@ PLATFORM = "telegram"
 POLL = 25
 """Seconds that Telegram holds a request for updates open."""
 
+PATIENCE = 20.0
+"""Seconds that Telegram may take to answer any other request. After that nobody knows whether a message arrived."""
+
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 60.0
 """Seconds before something that failed is tried again; twice as many each time."""
 
@@ -57,7 +60,7 @@ class Telegram:
     """`bot.ports.Adapter` for one Telegram bot. `start`, then `run` until `stop`.
 
     receiving: False for a process that only sends and handles what others received. turn: set while this process is the one
-    that polls; Telegram serves one poller a token.
+    that polls; Telegram serves one poller a token. patience: seconds that it may take to answer a request.
     """
 
     platform = PLATFORM
@@ -74,6 +77,7 @@ class Telegram:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         receiving: bool = True,
         turn: asyncio.Event | None = None,
+        patience: float = PATIENCE,
     ) -> None:
         if not re.fullmatch(r"[^\s/?#]+", token):
             raise SettingsError("COACH_TELEGRAM_TOKEN is not a token: it has no spaces, line ends or slashes")
@@ -94,7 +98,7 @@ class Telegram:
             .token(token)
             .base_url(f"{api}/bot")
             .base_file_url(f"{api}/file/bot")
-            .request(HTTPXRequest(32, read_timeout=20, connect_timeout=10, pool_timeout=10, httpx_kwargs=trust))
+            .request(HTTPXRequest(32, read_timeout=patience, connect_timeout=10, pool_timeout=10, httpx_kwargs=trust))
             .get_updates_request(HTTPXRequest(1, read_timeout=15, connect_timeout=10, httpx_kwargs=trust))
             .updater(None)
             .concurrent_updates(True)
