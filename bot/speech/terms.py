@@ -60,7 +60,7 @@ HOMOPHONES = (
     (r"\b(?:brier|brief|friar|briar|briers) score\b", "Brier score"), (r"\b(?:plat|plait|plat's) scaling\b", "Platt scaling"),
     (r"\b(?:a|ay|eh) ?(?:slash|/) ?(?:b|be|bee) (test|experiment)", r"A/B \1"), (r"\b(?:ay|eh|a) (?:b|be|bee) (test)", r"A/B \1"),
     (r"\barea under (?:the )?(?:rock|rok|roc)\b", "area under the ROC"),
-    (r"\b(?:rock|rok|wrock) (curve|a ?u ?c|auc|plot|space)", r"ROC \1"),
+    (r"\b(?:rock|rok|wrock) (curve|a ?u ?c|auc|a you see|ay you see|plot|space)", r"ROC \1"),
     (r"\b(?:smoked|smoat|smote|smolt) (oversampling|samples?)\b", r"SMOTE \1"), (r"\bone hot in ?coding\b", "one-hot encoding"),
     (r"\btarget in ?coding\b", "target encoding"), (r"\b(?:in coder|n coder) (?:and|the) (?:d|de|dee) coder\b", "encoder and decoder"),
     (r"\b(?:sick|psych|sigh|psychic|sci|side) ?(?:it|kit|ic)? ?learn\b", "scikit-learn"),
@@ -76,8 +76,9 @@ POLES = (
 )  # fmt: skip
 """Beginnings that turn a meaning round, or another way."""
 
-LIKE, SOUND = 0.9, 84.0
-"""How alike an unknown word and a term must be: their sounds (Jaro-Winkler, 0..1) and their letters (per cent)."""
+LIKE, LETTERS_ALIKE, SAME = 0.9, 84.0, 78.0
+"""How alike an unknown word and a term must be: their sounds (Jaro-Winkler, 0..1) and their letters (per cent), and these where the
+sounds are the same."""
 
 _TOKEN = re.compile(r"^([^\w]*)(.*?)([^\w%]*)$", re.DOTALL)
 _HOMOPHONES = tuple((re.compile(heard, re.IGNORECASE), meant) for heard, meant in HOMOPHONES)
@@ -99,7 +100,7 @@ class Mending:
         self._sounds: defaultdict[str, list[str]] = defaultdict(list)
         for letters in sorted(lexicon.coined):
             self._sounds[sound(letters)].append(letters)
-        self._spelled = frozenset(letters for letters in lexicon.short if len(letters) >= 3 or lexicon.words.get(letters, 0) >= 10)
+        self._spelled = frozenset(letters for letters in lexicon.short if len(letters) >= 3 or lexicon.words.get(letters, 0) >= 5)
         self._found: dict[str, str] = {}
 
     def __call__(self, text: str) -> str:
@@ -156,23 +157,26 @@ class Mending:
         heard = sound(letters)
         if letters[:-1] in self._lexicon.words or _doubles(letters) in self._lexicon.written:
             return self._lexicon.written.get(_doubles(letters), "")
-        best: list[tuple[float, str]] = []
+        best: list[tuple[bool, float, str]] = []
         for said, terms in self._sounds.items():
             if said[:1] == heard[:1] and len(heard) >= 3 and JaroWinkler.similarity(said, heard) >= LIKE:
-                best += [(ratio(term, letters), term) for term in terms if ratio(term, letters) >= SOUND and pole(term) == pole(letters)]
+                alike = ((said == heard, ratio(term, letters), term) for term in terms if pole(term) == pole(letters))
+                best += [one for one in alike if one[1] >= (SAME if one[0] else LETTERS_ALIKE)]
         best.sort(reverse=True)
-        if not best or (len(best) > 1 and best[0][0] - best[1][0] < 4):
+        if not best or (len(best) > 1 and best[0][0] == best[1][0] and best[0][1] - best[1][1] < 4):
             return ""
-        return self._lexicon.written[best[0][1]]
+        return self._lexicon.written[best[0][2]]
 
     def _split(self, low: list[str], joined: str) -> str:
         """One term that was written as several words: "over fitting", "k means", "x g boost"."""
         written = self._lexicon.written.get(joined)
-        if written is None or len(joined) < 3:
+        if written is None:
             return ""
-        pieces = [word for word in low if len(word) == 1]
         if joined in self._lexicon.short:
-            return "" if not pieces or (low[0] in ("a", "i") and len(joined) < 3) else written
+            lone = [word for word in low if len(word) == 1]
+            if len(joined) < 3:
+                return written if joined in self._spelled and not {"a", "i"} & set(low) and len(lone) == len(low) else ""
+            return written if lone or len(joined) >= 7 or any(word not in self._english for word in low) else ""
         apart = self._lexicon.pairs.get((low[0], low[1]), 0) * 2 > self._lexicon.words.get(joined, 0)
         return "" if apart or low[-1] in PARTICLES else written
 
@@ -194,7 +198,7 @@ class Mending:
             return ""
         heard = sound(joined)
         for term in self._sounds.get(heard, ()):
-            if len(heard) >= 4 and ratio(term, joined) >= 78 and pole(term) == pole(joined):
+            if len(heard) >= 4 and ratio(term, joined) >= SAME and pole(term) == pole(joined):
                 return self._lexicon.written[term]
         return ""
 

@@ -21,13 +21,14 @@ FAINTEST = -55.0
 """Decibels below full scale of the loud parts: a voice at arm's length is at -30 to -15, a room in which nobody speaks under -60."""
 
 FLATTEST = 0.4
-"""Spectral flatness of noise: speech has .01 to .27 (whispered, or at 5 dB), noise, wind and drums .56 and more."""
+"""Spectral flatness of noise: speech has .003 to .27 (whispered, or at 5 dB), noise, wind and drums .56 and more."""
 
-PUREST = 0.004
-"""Spectral flatness of music: tones, chords, melodies and a band have .000 to .001."""
+PUREST = 0.0003
+"""Spectral flatness of music: tones, chords, melodies and an organ have .0001 and less. A band with drums passes (.0015): it is for
+the ear to be unsure of."""
 
-STEADIEST = 0.1
-"""Spread of the zero crossings per sample: speech changes between vowels and hisses (.17 and more), humming and rumbling don't (.07)."""
+STEADIEST = 0.065
+"""Spread of the zero crossings per sample: speech changes between vowels and hisses (.08 and more), rumbling doesn't (.057)."""
 
 LINES = {"pocketsphinx": 0.47, "faster-whisper": 0.37, "endpoint": 0.37}
 """The confidence under which what an ear heard is not used, by the first word of its name.
