@@ -11,7 +11,9 @@ An adapter MUST
 - show every Choice as a button whose press is the same as typing its text;
 - log ids only: never a word, a name or a token.
 
-An adapter MAY show that the coach is typing, and leave out a style that its platform can't draw.
+An adapter MAY show that the coach is typing, and leave out a style that its platform can't draw. It MAY take recordings: a
+Message with a `Recording` goes to `Coach.hear` with a way to fetch it, in no order with what the same person types (its inbox
+entry's person is theirs and " aloud"), and a Reply's `note` is sent as the platform's voice message.
 
 It MUST NOT read questions, grade, keep a learner's state, or know another adapter.
 """

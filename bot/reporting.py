@@ -48,6 +48,7 @@ class Entry:
     score: None where it was not answered or could not be judged. minutes: from the question to the reply, None where not
     answered or interrupted by an absence. over: whether it took longer than it was given. wrong: (words, correction) of each
     misconception. adds: what a strong reply has beyond it. part: whether the verdicts are the parts of an incident.
+    spoken: whether the reply was said in a voice note.
     """
 
     number: int
@@ -70,6 +71,7 @@ class Entry:
     adds: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     part: bool = False
+    spoken: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +218,7 @@ def _entry(number: int, main: Held, held: Sequence[Held], one: Interview, librar
     common = Entry(
         number, asked.question, title, section, competencies, level, grade.score, True, minutes, took > allowed, len(attempt.text.split()),
         attempt.hints, asked.sure, len(follow), sum(verdict.helped for verdict in grade.verdicts), notes=tuple(grade.note.split()),
+        spoken=attempt.spoken,
     )  # fmt: skip
     if question is not None:
         return _about_question(common, question, attempt)

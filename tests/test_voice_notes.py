@@ -6,6 +6,7 @@ import asyncio
 import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,19 @@ from peers.discord import TOKEN as DISCORD_TOKEN
 from peers.discord import DiscordServer, discord_contract
 from peers.discord_limits import VOICE_MESSAGE
 from peers.telegram import TOKEN, BotApiServer, Person, telegram_contract
+from spoken import speech, voice_note
 from voiced import GOOD, Hum, Room, Running, Told, room
 from worlds import couriers
 
 from adapters.discord import Discord
 from adapters.telegram import Telegram
 from bot import Address, Pace
+from bot.config import Settings
 from bot.content import Library
 from bot.deliveries import Courier
+from bot.speech import Listener, open_listener
 from bot.speech.sound import LARGEST
+from bot.voices import open_speaker
 from bot.voices.speaker import Speaker
 
 FAST = Pace(per_second=1e4, per_chat=1e4, burst=100, group_per_minute=1e5, in_flight=4)
@@ -72,9 +77,10 @@ async def _asked(ann: Person, name: str = "precision") -> None:
 
 
 async def test_a_telegram_voice_note_is_fetched_shown_corrected_and_graded(
-    library: Library, database: Path, server: BotApiServer, clock: Running
+    library: Library, database: Path, server: BotApiServer, clock: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Voice notes, sound files and round videos are fetched and heard; a button grades one; what is too large is not even asked for."""
+    """Voice notes, sound files and round videos are fetched and heard; a button grades one; what is too large is not even asked for;
+    and no log has the token, which is in every file's address, or a word."""
     ann = server.person("Ann")
     async with room(library, database, listener=Heard(draft=True), clock=clock) as home, on_telegram(home, server):
         await _asked(ann)
@@ -112,6 +118,9 @@ async def test_a_telegram_voice_note_is_fetched_shown_corrected_and_graded(
         memory = await home.store.recall(Address("telegram", str(ann.id), str(ann.id)))
         assert len(memory.past) == 1
         assert memory.open is not None
+    logged = capsys.readouterr().out
+    assert "recording not fetched" in logged
+    assert not [word for word in (TOKEN.partition(":")[2], "deleted", "another way") if word in logged]
 
 
 async def test_telegram_answers_what_is_typed_while_something_is_heard_and_hears_it_again_after_a_kill(
@@ -225,3 +234,60 @@ async def test_a_discord_voice_message_is_heard_and_questions_are_read_aloud(
         assert "Hint 1" in (await ann.next_message()).content
     async with room(library, database, listener=Heard(), clock=clock) as home, on_discord(home, guilds):
         assert "the share of positives that is found" in (await ann.next_message()).content
+
+
+# ---------------------------------------------------------------------------------------------- with a real ear and a real voice
+
+
+SPOKEN = "Raising the threshold usually raises precision and costs recall."
+PATIENCE = 240.0
+"""Seconds for what takes a few on an idle machine."""
+
+
+async def test_a_question_is_heard_and_a_reply_is_spoken_with_the_ear_and_the_voice_that_come_with_the_coach(
+    library: Library, database: Path, tmp_path: Path, server: BotApiServer, guilds: DiscordServer, clock: Running
+) -> None:
+    """espeak-ng asks and replies, pocketsphinx hears both: on Telegram the reply is shown, corrected and graded, on Discord the
+    coach's own voice message is understood; what is no recording gets its sentence."""
+    said = voice_note(speech(SPOKEN))
+    settings = Settings(cache=tmp_path / "cache", voice="espeak-ng", ear="pocketsphinx")
+    few = replace(library, questions={id: library.questions[id] for id in ("cyclic-hours", "precision", "recall")})
+    listener, speaker = open_listener(settings, few), open_speaker(settings)  # of all packs its language model takes long to build
+    assert isinstance(listener, Listener)
+    assert speaker is not None
+    ann, bob = server.person("Ann"), guilds.person("Bob", guilds=(guilds.guild("Study"),))
+    async with room(library, database, listener=listener, speaker=speaker, clock=clock) as home:
+        async with on_telegram(home, server):
+            await _asked(ann)
+            for line in ("/skip", "/voice on"):
+                await ann.says(line)
+                await ann.next_message()
+            await ann.next_message()
+            await ann.says("/next cyclic-hours")
+            asked, spoken = await ann.next_message(), await ann.next_message(timeout=PATIENCE)
+            assert asked.text.startswith("Question")
+            assert spoken.media["voice"]["duration"] > 3
+            for data in (b"no sound at all", b"RIFF....WAVEfmt "):
+                await ann.sends_voice(data, duration=3)
+                assert (await ann.next_message(timeout=PATIENCE)).text.endswith("your question is still open.")
+            await ann.sends_voice(said, duration=4)
+            shown = await ann.next_message(timeout=PATIENCE)
+            assert "raising the threshold usually raises precision and costs recall" in shown.text
+            assert "rough draft" in shown.text
+            await ann.taps(shown, "Edit")
+            assert "as it should be" in (await ann.next_message()).text
+            await ann.says("As sine and cosine of the hour, so that midnight is next to eleven in the evening.")
+            graded = await ann.next_message(timeout=PATIENCE)
+            assert " · spoken" in graded.text
+            assert "Spoken: " in graded.text
+        async with on_discord(home, guilds):
+            for line in ("/start", "/track all 3", "/cancel", "/next cyclic-hours"):
+                await bob.dm(line)
+                await bob.next_message()
+            await bob.speaks(spoken.data, seconds=float(spoken.media["voice"]["duration"]))
+            understood = await bob.next_message(timeout=PATIENCE)
+            assert "hour" in understood.content, understood.content
+            await bob.presses(understood, "Grade it")
+            assert "/100" in (await bob.next_message(timeout=PATIENCE)).content
+    await listener.close()
+    await speaker.close()

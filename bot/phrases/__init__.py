@@ -392,7 +392,8 @@ def help() -> Reply:
     lines = [
         f"\n/{command.name}{' ' + command.usage if command.usage else ''} - {command.summary}" for command in COMMANDS if command.listed
     ]
-    return say(bold("How this works"), "\nWhile a question is open, whatever you type is your reply to it.\n", *lines)
+    rule = "\nWhile a question is open, whatever you type, or say in a voice note, is your reply to it.\n"
+    return say(bold("How this works"), rule, *lines)
 
 
 def unknown(name: str, meant: str) -> Reply:

@@ -52,7 +52,7 @@ def _entry(entry: Entry) -> Iterator[Paragraph]:
     if entry.minutes is not None:
         facts.append(f"{entry.minutes:.1f} minutes{', longer than planned' if entry.over else ''}")
     if entry.answered:
-        facts.append(f"{entry.words} words")
+        facts.append(f"{entry.words} words{', spoken' if entry.spoken else ''}")
     if entry.follow_ups:
         facts.append(f"{entry.follow_ups} {'follow-up' if entry.follow_ups == 1 else 'follow-ups'}")
     if entry.hints:
