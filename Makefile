@@ -5,7 +5,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # What was compiled once is kept: a process of the tests would compile libraries for longer than it runs.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test postgres espeak bench bench-grading lint check lock
+.PHONY: run test postgres espeak bench bench-grading lint check audit lock
 .DEFAULT_GOAL := run
 
 run: .venv/.run
@@ -31,6 +31,7 @@ bench: .venv/.dev postgres espeak
 	$(BIN)/python tests/bench/postgres.py
 	$(BIN)/python tests/bench/deliveries.py
 	COACH_KILLS=1000 COACH_EVERY_CALL=1 COACH_STEPS=100 COACH_EXAMPLES=1000 $(BIN)/pytest -q -n0 tests/test_kills.py tests/test_machine.py
+	COACH_FUZZ=20000 $(BIN)/pytest -q -n0 tests/test_fuzz.py
 	$(BIN)/python tests/bench/grading_speed.py
 
 # How well the grader agrees with markers; about two minutes, and some more where COACH_PUBLIC_SETS names a folder of public sets.
@@ -46,6 +47,10 @@ lint: .venv/.dev
 
 check: .venv/.run
 	$(BIN)/coach check
+
+# Whether a dependency is known to be vulnerable; needs a network, and says so where there is none.
+audit: .venv/.dev
+	@.ci/audit
 
 .venv/.run: requirements.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python 3.11+ with venv is needed: apt-get install python3-venv" >&2; exit 1; }

@@ -13,7 +13,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from adapters.__main__ import main
+from adapters.__main__ import FAILED, OK, USAGE, main
 from bot.config import settings
 from bot.errors import SettingsError
 
@@ -66,6 +66,45 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended.value.code == 0
     said = capsys.readouterr().out
     assert all(f"    {name} " in said for name in ("run", "chat", "check", "grade", "schema"))
+
+
+def test_help_teaches_how_to_begin_and_what_the_exit_statuses_mean(capsys: pytest.CaptureFixture[str]) -> None:
+    """The same three that the document for whoever runs it has, and that the other tests here see."""
+    with pytest.raises(SystemExit):
+        main(["--help"])
+
+    said = capsys.readouterr().out
+    assert "Begin here, in this terminal" in said
+    assert all(f"  coach {example}" in said for example in ("chat\n", "run\n", "check my-packs ", "db backup /backups "))
+    assert "exit status: 0 done; 1 it failed, and a sentence on standard error says why; 2 wrong usage" in said
+    document = (Path(__file__).parents[1] / "docs/operating.md").read_text("utf-8")
+    table = document.split("| exit status | meaning |")[1].split("\n\n")[0]
+    assert [line.split("|")[1].strip() for line in table.splitlines()[2:]] == [str(OK), str(FAILED), str(USAGE), "130, 143"]
+
+
+def test_what_a_script_would_want_is_there_as_json(
+    database: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each word by itself, with the status that it has without."""
+    monkeypatch.setenv("COACH_DATABASE", f"sqlite:///{database}")
+    told = {}
+    for arguments in (
+        ["check", str(PACKS / "broken"), "--plain"],
+        ["content", "stats", "--folder", str(PACKS / "good")],
+        ["dead"],
+        ["flags"],
+        ["appeals"],
+    ):
+        status = main([*arguments, "--json"])
+        told[arguments[0]] = (status, json.loads(capsys.readouterr().out))
+
+    status, checked = told["check"]
+    assert (status, checked["questions"], len(checked["problems"])) == (1, 0, 15)
+    status, spread = told["content"]
+    assert (status, spread["packs"]["all"]["questions"], spread["packs"]["all"]["levels"]) == (0, 1, [0, 1, 0, 0, 0])
+    assert spread["section"] == {"basics": 1}
+    assert [told[word] for word in ("dead", "flags", "appeals")] == [(0, [])] * 3
+    assert not database.exists()
 
 
 @pytest.mark.parametrize("arguments", [("nonsense",), ("check", "a", "b"), ("--frobnicate",)])

@@ -6,8 +6,9 @@ What only PostgreSQL has - processes beside this one - is in `bot.database.postg
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial, wraps
 from pathlib import Path
@@ -212,6 +213,8 @@ def _engine(url: str) -> AsyncEngine:
     if file is not None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):  # what learners write is nobody else's to read on this machine
+                os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         except OSError as error:
             raise StoreError(f"the folder of the database can't be made: {error.strerror}") from error
     try:
