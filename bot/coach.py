@@ -290,7 +290,8 @@ class Coach:
         if self._room <= 0:
             return []
         now = self._now()
-        picked = await self._store.pick_up(platform, now, self._room, self._floods.silent(platform, now))
+        silent = self._floods.silent(platform, now)
+        picked = await self._store.pick_up(platform, now, self._room, [*silent, *(f"{one} aloud" for one in silent)])
         found = [one for one in picked if (platform, one[0]) not in self.at_work]
         self.at_work.update((platform, key) for key, _ in found)
         return found

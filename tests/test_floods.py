@@ -69,7 +69,10 @@ async def test_a_learner_over_twenty_messages_a_minute_is_slowed_with_a_word_and
     assert len(await _heard(home, ANN)) == 21
     assert [f"/fine{number}" in one for number, one in enumerate(await _heard(home, BOB))] == [True] * 5
 
-    assert await _picks_up(home) == 0  # nothing is looked at in vain
+    await home.coach.take("paper", [("aloud", "ann /odd")], {"aloud": "ann aloud"})
+    home.coach.leave("paper", "aloud")
+    assert await _picks_up(home) == 0  # nothing is looked at in vain, nor what was recorded
+    await home.coach.drop("paper", "aloud")
     for minute in (1, 2):
         home.clock.move(minutes=1)
         begun = -1
