@@ -5,11 +5,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # What was compiled once is kept: a process of the tests would compile libraries for longer than it runs.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test postgres espeak bench bench-grading lint check audit lock
+.PHONY: run install test postgres espeak container bench bench-grading lint check audit lock
 .DEFAULT_GOAL := run
 
 run: .venv/.run
 	@$(BIN)/coach run
+
+install: .venv/.run
 
 test: .venv/.dev postgres espeak
 	$(BIN)/pytest -q -n 2 --dist worksteal
@@ -21,6 +23,10 @@ postgres:
 # They speak with espeak-ng; where it can't be had they say so and leave out what is spoken.
 espeak:
 	@tests/peers/install_espeak || echo "no espeak-ng here: what is spoken is left out" >&2
+
+# The Dockerfile's steps, carried out in a clean folder up to a graded reply: it installs everything, which takes about a minute.
+container: .venv/.dev
+	COACH_TEST_IMAGE=1 $(BIN)/pytest -q -n0 tests/test_container.py
 
 # What docs/benchmarks.md says of speed.
 bench: .venv/.dev postgres espeak
@@ -44,6 +50,7 @@ lint: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
 
 check: .venv/.run
 	$(BIN)/coach check

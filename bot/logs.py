@@ -11,22 +11,23 @@ from typing import Any, TextIO
 import structlog
 
 
-def configure(level: str, *, json: bool) -> None:
-    """Sends structlog's and every library's records to standard error. `level`: debug, info, warning or error."""
+def configure(level: str, *, json: bool, to: TextIO | None = None) -> None:
+    """Sends structlog's and every library's records to `to`, standard error by default. `level`: debug, info, warning or error."""
+    out = to or sys.stderr
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: Any = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    renderer: Any = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=out.isatty())
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(Surviving(sys.stderr)),  # type: ignore[arg-type]
+        logger_factory=structlog.WriteLoggerFactory(Surviving(out)),  # type: ignore[arg-type]
         cache_logger_on_first_use=False,
     )
     # Libraries may put a URL with a token, or a learner's words, into their records: only their worst is kept, as its kind.
-    handler = logging.StreamHandler(Surviving(sys.stderr))
+    handler = logging.StreamHandler(Surviving(out))
     handler.setFormatter(_Kind(json))
     logging.basicConfig(level=logging.ERROR, handlers=[handler], force=True)
     logging.getLogger("httpx").setLevel(logging.CRITICAL)

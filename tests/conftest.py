@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library warns without it, and warnings are errors here
@@ -14,10 +14,40 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import pytest
 from peers.mortal import Mortals, mortals
+from peers.overheard import SECRETS, Overheard
 from peers.postgres import Missing, PostgresServer, postgres_server
 
 from bot.content import Library, default_folder, load
 from bot.database import Database
+
+LISTENING = pytest.StashKey[Overheard]()
+"""What is logged while this process runs tests."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):  # not where others run the tests
+        config.stash[LISTENING] = Overheard()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if LISTENING in config.stash:
+        config.stash[LISTENING].close()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    item.config.stash[LISTENING].again()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test fails in whose time anything was logged that a person said, a name or a token."""
+    report = yield
+    if call.when == "teardown":
+        leaks = SECRETS.found_in(item.config.stash[LISTENING].heard() + "\n" + report.capstderr)
+        if leaks and report.passed:
+            report.outcome, report.longrepr = "failed", "\n".join(["What must not be logged was:", *leaks])
+    return report
 
 
 @pytest.fixture(scope="session")

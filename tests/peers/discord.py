@@ -27,6 +27,7 @@ from .discord_messages import Attachment, Message, Pings
 from .discord_people import Person
 from .discord_rest import Sync, find
 from .discord_world import INTENTS, PERMISSIONS, ApiError, Channel, Guild, Json, Role, User, World
+from .overheard import SECRETS
 
 __all__ = [
     "INTENTS", "PERMISSIONS", "TOKEN", "Attachment", "Call", "Channel", "Choice", "Contract", "DiscordServer", "Fault", "Guild",
@@ -87,6 +88,7 @@ class DiscordServer(World):
     ) -> None:
         super().__init__(now=now, nonce_window=nonce_window, deadline=deadline, token_life=token_life)
         self.token: str | None = token
+        SECRETS.token(token)
         self.contract, self.shards = contract, shards
         self.privileged_content = "message_content" in privileged
         self.gateway = Gateway(self, heartbeat, sum(INTENTS[name] for name in privileged), identify_interval)
@@ -166,6 +168,7 @@ class DiscordServer(World):
 
     def person(self, name: str, *, locale: str = "en-US", installed: bool = False, guilds: tuple[Guild, ...] = ()) -> Person:
         """Somebody new, a member of these servers; `installed` where they added the app to their own account."""
+        SECRETS.name(name)
         made = Person(self, self.snowflake(), name, locale=locale, installed=installed)
         self.users[made.id] = made
         for guild in guilds:

@@ -11,6 +11,7 @@ from typing import Literal
 from . import discord_limits as limits
 from .discord_messages import Files, Message, delete, edit, walk, write
 from .discord_world import EVERYBODY_MAY, ApiError, Channel, Json, User, World, bits
+from .overheard import SECRETS
 
 SLASH, COMPONENT, AUTOCOMPLETE, MODAL = 2, 3, 4, 5
 Ack = Literal["message", "defer", "defer update", "update", "choices", "modal"]
@@ -208,6 +209,7 @@ def begin(
 ) -> Interaction:
     """Dispatch an interaction; its time runs from here."""
     made = Interaction(world, world.snowflake(), secrets.token_urlsafe(24), kind, person, channel, data, source, integrations)
+    SECRETS.token(made.token)
     world.interactions[made.id] = world.tokens[made.token] = made
     made.dispatched = asyncio.get_running_loop().time()
     world.emit("INTERACTION_CREATE", made.payload, guild=channel.guild)

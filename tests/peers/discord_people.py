@@ -15,6 +15,7 @@ from .discord_commands import fill, nest, path_of, resolve
 from .discord_interactions import AUTOCOMPLETE, COMPONENT, MODAL, SLASH, Choice, Interaction, Modal, begin
 from .discord_messages import Files, Message, delete, edit, write
 from .discord_world import Channel, Guild, Json, Role, User
+from .overheard import SECRETS
 
 Pick = str | User | Role | Channel
 
@@ -49,6 +50,8 @@ class Person(User):
         """
         place = channel or self.channel
         found, steps, expected = self._command(command, place)
+        for value in typed.values():
+            SECRETS.said(str(value))
         sent, resolved = fill(self.world, place, expected, {**(options or {}), **typed})
         data = self._data(found, nest(steps, sent), resolved, place)
         return await self._begin(place, SLASH, data, None, set(found["integration_types"]), wait)
@@ -107,6 +110,8 @@ class Person(User):
         given = {**(values or {}), **fields}
         names = {part["label"]: custom_id for custom_id, part in modal.fields.items()}
         given = {names.get(name, name): value for name, value in given.items()}
+        for value in given.values():
+            SECRETS.said(str(value))
         if unknown := set(given) - set(modal.fields):
             raise LookupError(f"no fields {sorted(unknown)}; there are {sorted(modal.fields)} or {sorted(names)}")
         origin = modal.interaction
@@ -132,6 +137,7 @@ class Person(User):
 
     async def says(self, text: str, *, channel: Channel | None = None, reply_to: Message | None = None, files: Files = ()) -> Message:
         """Write a message."""
+        SECRETS.said(text)
         place = self._there(channel or self.channel, "send_messages")
         if len(text) > limits.CONTENT or not (text.strip() or files):
             raise ValueError(f"a client sends 1 to {limits.CONTENT} characters")

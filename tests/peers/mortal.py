@@ -184,7 +184,8 @@ def mortals(folder: Path) -> Iterator[Mortals]:
     """The ready process, for as long as it is entered; what its lives log is in `folder`."""
     log = folder / "lives.log"
     kept = {name: value for name, value in os.environ.items() if not name.startswith("COACH_")}
-    own = {"PYTHONPATH": f"{ROOT / 'tests'}{os.pathsep}{ROOT}", "PTB_TIMEDELTA": "true", "HOME": str(folder)}
+    path = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH", ""), str(ROOT / "tests"), str(ROOT)]))
+    own = {"PYTHONPATH": path, "PTB_TIMEDELTA": "true", "HOME": str(folder)}
     command = [sys.executable, "-m", "peers.mortal", str(folder)]
     with log.open("ab") as written:
         pipe = subprocess.PIPE

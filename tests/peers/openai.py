@@ -19,6 +19,8 @@ from typing import Any, Self
 import jsonschema
 from aiohttp import web
 
+from .overheard import SECRETS
+
 Json = dict[str, Any]
 
 KEY = "sk-loopback-0123456789abcdefghijklmnop"
@@ -95,6 +97,7 @@ class ChatServer:
     def __init__(self, say: Callable[[Request], Json], *, key: str = KEY, models: frozenset[str] = frozenset({MODEL})) -> None:
         self.say = say
         self.key = key
+        SECRETS.token(key)
         self.models = models
         self.ways: deque[Way] = deque()
         self.otherwise = Way.WELL

@@ -11,6 +11,8 @@ import numpy as np
 import soundfile
 from aiohttp import web
 
+from .overheard import SECRETS
+
 KEY = "sk-loopback-speech"
 FIELDS = {"model", "input", "voice", "response_format", "speed", "instructions", "stream_format"}
 FORMATS = {"mp3", "opus", "aac", "flac", "wav", "pcm"}
@@ -32,6 +34,7 @@ class SpeechServer:
     """answers: how the next requests are answered, then well. requests: the bodies of those that were taken."""
 
     def __init__(self) -> None:
+        SECRETS.token(KEY)
         self.answers: list[Answer] = []
         self.requests: list[dict[str, Any]] = []
         self.port = 0

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from .overheard import SECRETS
 from .telegram_text import Entity, find_entities, piece, tidy, units
 
 Json = dict[str, Any]
@@ -87,6 +88,10 @@ class Webhook:
     connections: int
     error_date: int = 0
     error: str = ""
+
+    def __post_init__(self) -> None:
+        SECRETS.token(self.secret)
+        SECRETS.token(self.url)  # whoever knows its path
 
 
 @dataclass(eq=False)
@@ -279,6 +284,8 @@ class Person:
     def __init__(self, world: World, user_id: int, first_name: str, username: str, language_code: str) -> None:
         self.world, self.id, self.first_name = world, user_id, first_name
         self.username, self.language_code = username, language_code
+        SECRETS.name(first_name)
+        SECRETS.name(username)
         self._read: dict[tuple[Chat, str], int] = {}
 
     @property
@@ -309,6 +316,7 @@ class Person:
         to: Account | None = None,
     ) -> Message:
         """Write a text, to the bot or into a group."""
+        SECRETS.said(text)
         text, entities = tidy(text, [])
         if not 0 < units(text) <= 4096:
             raise ValueError("a Telegram client sends 1 to 4096 characters")
@@ -343,6 +351,7 @@ class Person:
         """Change one's own message."""
         if message.sender is not self:
             raise ValueError("people edit only what they wrote")
+        SECRETS.said(text)
         message.edits.append(message.text)
         message.text, message.entities = tidy(text, [])
         message.edit_date = self.world.date()
@@ -353,6 +362,7 @@ class Person:
 
     async def sends_photo(self, data: bytes = JPEG, *, caption: str = "", chat: Group | None = None, to: Account | None = None) -> Message:
         """Send a picture."""
+        SECRETS.said(caption)
         file = self.world.keep(data, "photos", "photo.jpg", "image/jpeg")
         media = {"photo": [file.json | {"width": 90, "height": 67}, file.json | {"width": 800, "height": 600}]}
         return self._post(chat, to, None, text=caption, entities=find_entities(caption), media=media, file=file)
@@ -367,6 +377,8 @@ class Person:
         to: Account | None = None,
     ) -> Message:
         """Send a file."""
+        SECRETS.said(caption)
+        SECRETS.name(name)
         file = self.world.keep(data, "documents", name, "application/octet-stream")
         media = {"document": file.json | {"file_name": name, "mime_type": file.mime}}
         return self._post(chat, to, None, text=caption, entities=find_entities(caption), media=media, file=file)
@@ -483,6 +495,7 @@ class World:
             tail = str(number + 1) if number else ""
             account = Account(token, int(token.split(":")[0]), f"coach{tail}_test_bot", f"Coach{tail}", privacy)
             account.next_update_id += 1_000_000 * number
+            SECRETS.token(token)
             self.bots[token] = account
         self.people: dict[int, Person] = {}
         self.groups: dict[int, Group] = {}
@@ -531,6 +544,7 @@ class World:
         bot: bool = True,
     ) -> Group:
         """A supergroup with these members and, unless `bot` is false, every bot (as administrator if `admin`)."""
+        SECRETS.name(title)
         number = -1_002_000_000_000 - next(self._group_ids)
         group = self.groups[number] = Group(self, number, title, list(members), username)
         if bot:
