@@ -172,7 +172,8 @@ async def serve(home: House, platforms: Sequence[Telegram | Discord], *, receivi
             stopping.set()
             asked.cancel()
             failed.cancel()
-            log.info("stopping", reason=reason)
+            if not running.done():
+                log.info("stopping", reason=reason)
             await beneath.wind_down()
             await asyncio.gather(*(platform.finish(grace) for platform in platforms))
             await beneath.courier.finish(REPLIES)

@@ -63,7 +63,8 @@ class Watched:
         try:
             with timed(self._watcher, "grade"):
                 grade = await self._grader.grade(rubric, reply)
-            by, outcome = grade.graded_by, _band(grade.score)
+            if isinstance(grade, Grade):  # a grader that breaks its word has failed, and is dealt with where it was asked
+                by, outcome = grade.graded_by, _band(grade.score)
             return grade
         finally:
             self._watcher.graded(by, outcome)

@@ -1241,7 +1241,7 @@ async def process(server: BotApiServer, database: Path, token: str = TOKEN) -> A
     env = {name: value for name, value in os.environ.items() if not name.startswith(("COACH_", "PTB_"))}
     env |= {
         "COACH_TELEGRAM_TOKEN": token, "COACH_TELEGRAM_API": api(server), "COACH_DATABASE": f"sqlite:///{database}",
-        "COACH_LOG": "debug", "COACH_PORT": "0",
+        "COACH_LOG": "debug",
     }  # fmt: skip
     pipe = asyncio.subprocess.PIPE
     started = await asyncio.create_subprocess_exec(
