@@ -237,6 +237,13 @@ def test_a_conversation_through_a_pipe(coach: Coach, tmp_path: Path, command: st
     assert again.stdout.endswith("Goodbye. Everything is kept.\n")
 
 
+def test_whoever_the_settings_name_sees_how_the_coach_is(coach: Coach) -> None:
+    ended = coach("chat", said="/admin\n/quit\n", COACH_OWNERS="telegram:1, console:you")
+
+    assert "Replies today: 0" in ended.stdout
+    assert "I don't know /admin" not in ended.stdout
+
+
 def test_the_data_lies_in_the_users_data_folder(coach: Coach, tmp_path: Path) -> None:
     coach("chat", COACH_CACHE="", XDG_DATA_HOME=str(tmp_path / "data"), XDG_CACHE_HOME=str(tmp_path / "cache"))
 

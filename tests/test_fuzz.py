@@ -37,7 +37,8 @@ T = TypeVar("T")
 EXAMPLES = int(os.environ.get("COACH_FUZZ", "500"))
 """`make bench` asks for twenty thousand, which are other ones each time."""
 
-STEPS = 4
+STEPS = 3 if EXAMPLES <= 500 else 6
+"""Things that happen in one example."""
 PLATFORM = "paper"
 ZONES = available_timezones()
 OWNED = ("All is well", "Look at this", "For you alone", "The last 14 days", "This goes to")

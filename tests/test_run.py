@@ -112,6 +112,9 @@ def test_a_person_types_numbers_and_a_reply_and_reads_a_grade(coach: Callable[..
     assert "Next time: " in graded
     assert "[1] Go deeper" in graded
     assert "Model answer" in terminal.says("2", "Model answer")
+    where = re.search(r"\((\S+\.png): (\S+)\)", terminal.says("/progress", r"\.png\)"))
+    assert where is not None
+    assert Path(where.group(2)).read_bytes().startswith(b"\x89PNG")
     first_line = terminal.shown.splitlines()[0]
     assert f"your data is in {tmp_path}/data/interview-coach/coach.db" in first_line
     assert "/quit or Ctrl-D stops it" in first_line
@@ -185,16 +188,16 @@ def test_a_line_is_edited_and_completed_and_found_again_after_a_restart_until_al
     first.child.send("/progr\t\r")
     first.until("Nothing graded yet")
     first.until("you>")
-    first.says("/next precision", "Question · ")
-    first.child.send("\x1b[200~TP / (TP + FP), of what we flagged\nthe share that is positive\x1b[201~\r")
-    first.until(GRADED)
+    first.child.send("\x1b[200~/odd words\nin two lines\x1b[201~\r")
+    first.until("I don't know /odd")
     first.until("you>")
+    first.says("/next precision", "Question · ")
     first.ends(first.child.sendeof)
 
     assert typed.stat().st_mode & 0o777 == 0o600
     again = coach("chat")
     again.until("you>")
-    again.child.send("\x1b[A" * 3)  # two lines were pasted: one goes up through them
+    again.child.send("\x1b[A")
     again.until("/next precision")
     again.child.send("\x15/forget\r")
     again.until("Delete everything")
@@ -202,15 +205,6 @@ def test_a_line_is_edited_and_completed_and_found_again_after_a_restart_until_al
     again.says("1", "I know nothing of you any more")
     again.ends(again.child.sendeof)
     assert not typed.exists()
-
-
-def test_a_picture_is_kept_and_the_terminal_says_where(coach: Callable[..., Terminal], tmp_path: Path) -> None:
-    terminal = coach("chat")
-    _interview(terminal)
-    shown = terminal.says("/progress", r"\.png\)")
-    where = re.search(r"\((\S+\.png): (\S+)\)", shown.replace("interview- coach", "interview-coach"))
-    assert where is not None, shown
-    assert Path(where.group(2)).read_bytes().startswith(b"\x89PNG")
 
 
 # ---------------------------------------------------------------------------------------------- one command, from nothing
