@@ -9,6 +9,7 @@ from sqlalchemy import select as pick
 from sqlmodel import Field, SQLModel, UTCDateTime, col, select
 
 from bot.database.connection import uncut
+from bot.database.direct import long
 from bot.database.learners import Learners
 from bot.database.rows import AttemptRow, grade_of, grade_text, row_of
 from bot.model import Appeal, Appealed, Finding, Flag, Ruling
@@ -75,6 +76,7 @@ class Appeals(Learners):
     """Reads what `Changes.also` wrote."""
 
     @uncut
+    @long
     async def appeals(self, attempt: str) -> tuple[Appeal, ...]:
         async with self.reading() as session:
             rows = await session.exec(select(AppealRow).where(AppealRow.attempt == attempt).order_by(col(AppealRow.at)))
@@ -102,11 +104,13 @@ class Appeals(Learners):
             return flag_of(row) if row is not None and row.learner == learner else None
 
     @uncut
+    @long
     async def flags_since(self, learner: str, since: datetime) -> int:
         async with self.reading() as session:
             return (await session.exec(select(func.count()).where(FlagRow.learner == learner, col(FlagRow.at) > since))).one()
 
     @uncut
+    @long
     async def flags(self) -> tuple[Flag, ...]:
         async with self.reading() as session:
             rows = await session.exec(select(FlagRow).order_by(FlagRow.question, FlagRow.followup, col(FlagRow.at), FlagRow.id))

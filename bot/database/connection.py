@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlch
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from bot.database.direct import BEGIN, DIRECT, connect
 from bot.errors import StoreBusy, StoreError, StoreRefused
 
 LEASE = timedelta(seconds=20)
@@ -54,6 +55,7 @@ def uncut(
     A connection that PostgreSQL ended is replaced, and the transaction done again."""
 
     async def insist(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        DIRECT.set(True)
         for pause in PAUSES if self.shared else ():
             try:
                 return await method(self, *args, **kwargs)
@@ -205,7 +207,7 @@ def _engine(url: str) -> AsyncEngine:
     file = sqlite_file(url)
     if url.startswith("sqlite://"):
         url = url.replace("sqlite://", "sqlite+aiosqlite://", 1)
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"connect_args": {"async_creator_fn": connect}} if url.startswith("sqlite") else {}
     if url.startswith(("postgresql:", "postgres:", "postgresql+asyncpg:")):
         from bot.database.postgres import OPTIONS, spelled
 
@@ -265,4 +267,4 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 def _begin_sqlite(connection: Any) -> None:
     # A read that becomes a write ignores busy_timeout and fails at once, so writers take the lock when they begin.
     writes = connection.get_execution_options().get("writes")
-    connection.execute(text("BEGIN IMMEDIATE" if writes else "BEGIN"))
+    connection.execute(text(BEGIN if writes else "BEGIN"))

@@ -17,6 +17,7 @@ from sqlmodel import col, delete, or_, select, update
 from bot import days, timing
 from bot.database import postgres
 from bot.database.connection import translating, uncut
+from bot.database.direct import long
 from bot.database.learners import learners
 from bot.database.rows import AttemptRow, InboxRow, LearnerRow, MarkRow, OutboxRow, WorkerRow, learner_of, owed_of
 from bot.database.turns import INBOX, OUTBOX, Turns
@@ -65,6 +66,40 @@ FIRST_OF_CHAT = ~(
 )
 """Nothing is being sent to the chat and nothing waits for it that goes first: replies before all else and in their order, then what
 may go soonest. What is due in some hours holds up nothing."""
+
+
+def _claim() -> Any:
+    c = outbox.c
+    now = bindparam("now", type_=c.not_before.type)
+    fresh = and_(_is(outbox, "ready", "retry"), c.not_before <= now)
+    orphaned = and_(_is(outbox, "sending"), c.lease_until < now, c.key.not_in(bindparam("held", expanding=True)))
+    heads = (
+        pick(c.seq)
+        # The platforms are no way to find what waits: that is the index in whose order it goes out, and few rows of it.
+        .where(_is(outbox, "ready", "retry", "sending"), or_(fresh, orphaned))
+        .where((c.platform + "").in_(bindparam("platforms", expanding=True)), FIRST_OF_CHAT)
+        .where(c.lane.in_(bindparam("lanes", expanding=True)))
+        .order_by(c.lane, c.seq)
+        .limit(bindparam("most", type_=c.seq.type))
+        .cte("heads")
+    )
+    begun = {
+        "state": "sending", "worker": bindparam("me"), "lease_until": bindparam("until", type_=c.not_before.type), "tries": c.tries + 1,
+        "unsure": or_(c.unsure, _is(outbox, "sending")),
+    }  # fmt: skip
+    return outbox.update().where(c.seq == heads.c.seq).values(begun).returning(*c)
+
+
+CLAIM = _claim()
+"""Takes on what may be sent. On PostgreSQL it is `postgres.CLAIM`."""
+
+NEXT = (
+    pick(outbox.c.not_before)
+    .where(_is(outbox, "ready", "retry"), outbox.c.platform.in_(bindparam("platforms", expanding=True)), FIRST_OF_CHAT)
+    .order_by(outbox.c.not_before)
+    .limit(1)
+)
+"""When the next message that waits may be sent."""
 
 MOVE = learners.update().where(learners.c.id == bindparam("the_id")).values(next_due_at=bindparam("following"))
 """Moves learners on to their next question."""
@@ -143,6 +178,7 @@ class Outbox(Turns):
         return len(rows)
 
     @uncut
+    @long
     async def reschedule(self, now: datetime) -> int:
         async with self.writing() as session:
             far = (col(LearnerRow.next_due_at) > now + FAR, col(LearnerRow.minute).is_not(None), col(LearnerRow.paused_until).is_(None))
@@ -187,37 +223,25 @@ class Outbox(Turns):
                     rows: list[Any] = [SimpleNamespace(**row) for row in await self._quick[0].fetch(postgres.CLAIM, *given)]
             else:
                 async with self.writing() as session:
-                    rows = list((await self.core(session, self._claim(platforms, now, limit, held, lanes))).all())
+                    rows = list((await self.core(session, CLAIM, self._claiming(platforms, now, limit, held, lanes))).all())
         except StoreRefused:  # another worker was quicker with a message of the same chat
             return []
         return [owed_of(row) for row in sorted(rows, key=lambda row: (row.lane, row.seq))]
 
-    def _claim(self, platforms: Sequence[str], now: datetime, limit: int, held: Collection[str], lanes: Collection[Lane]) -> Any:
-        c = outbox.c
-        fresh = and_(_is(outbox, "ready", "retry"), c.not_before <= now)
-        orphaned = and_(_is(outbox, "sending"), c.lease_until < now, c.key.not_in(held))
-        heads = (
-            pick(c.seq)
-            # The platforms are no way to find what waits: that is the index in whose order it goes out, and few rows of it.
-            .where(_is(outbox, "ready", "retry", "sending"), or_(fresh, orphaned), (c.platform + "").in_(platforms), FIRST_OF_CHAT)
-            .where(c.lane.in_([lane.value for lane in lanes]))
-            .order_by(c.lane, c.seq)
-            .limit(limit)
-            .cte("heads")
-        )
-        begun = {"state": "sending", "worker": self.worker, "lease_until": now + self.lease, "tries": c.tries + 1}
-        unsure = or_(c.unsure, _is(outbox, "sending"))
-        return outbox.update().where(c.seq == heads.c.seq).values(**begun, unsure=unsure).returning(*c)
+    def _claiming(
+        self, platforms: Sequence[str], now: datetime, limit: int, held: Collection[str], lanes: Collection[Lane]
+    ) -> dict[str, Any]:
+        return {
+            "now": now, "me": self.worker, "platforms": list(platforms), "most": limit, "held": list(held), "until": now + self.lease,
+            "lanes": [lane.value for lane in lanes],
+        }  # fmt: skip
 
     @uncut
     async def next_at(self, platforms: Sequence[str]) -> datetime | None:
         """When the next message that waits may be sent, or None where none waits."""
-        c = outbox.c
-        waits = [_is(outbox, "ready", "retry"), c.platform.in_(platforms), FIRST_OF_CHAT]
-        if self.shared:
-            waits.append(c.worker.in_(("", self.worker)))
+        statement = NEXT.where(outbox.c.worker.in_(("", self.worker))) if self.shared else NEXT
         async with self.reading() as session:
-            found: datetime | None = (await self.core(session, pick(c.not_before).where(*waits).order_by(c.not_before).limit(1))).scalar()
+            found: datetime | None = (await self.core(session, statement, {"platforms": list(platforms)})).scalar()
             return found
 
     async def put_back(self, owed: Owed, again_at: datetime) -> None:
@@ -358,6 +382,7 @@ class Outbox(Turns):
             await self.tell(session, INBOX)
 
     @uncut
+    @long
     async def tidy(self, now: datetime) -> None:
         """Forgets handled keys and sent messages that nobody can ask about any more."""
         async with self.writing() as session:
@@ -366,6 +391,7 @@ class Outbox(Turns):
             await session.exec(delete(WorkerRow).where(col(WorkerRow.seen_at) < now - KEEP_DONE))
 
     @uncut
+    @long
     async def dead(self, limit: int = 100) -> tuple[Dead, ...]:
         async with self.reading() as session:
             dead = select(OutboxRow).where(_is(outbox, "dead")).order_by(col(OutboxRow.settled_at).desc()).limit(limit)
@@ -373,6 +399,7 @@ class Outbox(Turns):
             return tuple(Dead(row.key, row.kind, row.platform, row.tries, row.reason, row.settled_at or row.due_at) for row in rows)
 
     @uncut
+    @long
     async def count(self) -> dict[str, int]:
         async with self.reading() as session:
             counts = {

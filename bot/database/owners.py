@@ -14,6 +14,7 @@ from sqlmodel import Field, SQLModel, UTCDateTime, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from bot.database.connection import sqlite_file, uncut
+from bot.database.direct import long
 from bot.database.rows import AttemptRow, InboxRow, LearnerRow, OutboxRow, row_of
 from bot.database.turns import OUTBOX, Turns
 from bot.outbox import Lane
@@ -58,6 +59,7 @@ class Owners(Turns):
     """Counts; and keeps and owes what goes to everybody."""
 
     @uncut
+    @long
     async def vitals(self, since: datetime, now: datetime) -> Vitals:
         c = outbox.c
         waits, due = c.state.in_(("ready", "retry", "sending")), c.not_before <= now
@@ -92,6 +94,7 @@ class Owners(Turns):
         return {"bytes": int(pages) * int(each), "room": room, "kind": "SQLite"}
 
     @uncut
+    @long
     async def per_day(self, now: datetime, many: int) -> list[Day]:
         today = now.astimezone(UTC).date()
         wanted = [today - timedelta(days=back) for back in range(many)]
@@ -114,6 +117,7 @@ class Owners(Turns):
     # ------------------------------------------------------------------------------------------ to everybody
 
     @uncut
+    @long
     async def audience(self, now: datetime) -> tuple[int, int]:
         """How many learners get what goes to everybody, and how many don't."""
         async with self.reading() as session:
@@ -122,12 +126,14 @@ class Owners(Turns):
             return int(those), int(everybody) - int(those)
 
     @uncut
+    @long
     async def broadcast(self, id: str) -> Broadcast | None:
         async with self.reading() as session:
             row = await session.get(BroadcastRow, id)
             return broadcast_of(row) if row is not None else None
 
     @uncut
+    @long
     async def broadcasts(self, most: int) -> list[Progress]:
         """The latest that were sent, with what became of them."""
         async with self.reading() as session:

@@ -10,6 +10,7 @@ from sqlalchemy import case, func, text
 from sqlalchemy import select as pick
 
 from bot.database.connection import Connected, uncut
+from bot.database.direct import long
 from bot.database.rows import UNDONE, WAITING, InboxRow, OutboxRow
 from bot.outbox import Lane
 
@@ -20,6 +21,7 @@ class Queues(Connected):
     """Looks at rows that wait, of which there are few, whatever was settled before."""
 
     @uncut
+    @long
     async def queues(self, platforms: Sequence[str], now: datetime) -> dict[tuple[str, str], int]:
         c = outbox.c
         kinds = {Lane.REPLY.value: "replies", Lane.BULK.value: "deliveries"}

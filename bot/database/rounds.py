@@ -13,6 +13,7 @@ from sqlmodel import Field, SQLModel, UTCDateTime, col, exists, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from bot.database.connection import uncut
+from bot.database.direct import long
 from bot.database.rows import AddressRow, AskedRow, AttemptRow, InboxRow, LearnerRow, OutboxRow, PractisedRow, grade_of, row_of
 from bot.database.turns import Turns
 from bot.messages import Address
@@ -201,6 +202,7 @@ class Rounds(Turns):
             return frozenset(rows.all())
 
     @uncut
+    @long
     async def totals(self, platform: str, server: str, since: datetime | None) -> list[Total]:
         async with self.reading() as session:
             counted: list[Any] = [

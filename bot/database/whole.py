@@ -17,6 +17,7 @@ from sqlmodel import SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from bot.database.connection import uncut
+from bot.database.direct import long
 from bot.database.learners import Learners
 from bot.database.rounds import EntryRow, HiddenRow, RoundRow
 from bot.database.rows import AddressRow, InboxRow, OutboxRow
@@ -52,6 +53,7 @@ class Whole(Learners):
     """Everything of one learner."""
 
     @uncut
+    @long
     async def everything(self, learner: str) -> dict[str, list[dict[str, Any]]]:
         async with self.reading() as session:
             connection = await session.connection()
