@@ -51,7 +51,7 @@ async def _owe(store: Database, *owed: Owed, key: str = "m1") -> None:
 
 
 def _coach(store: Database, library: Library, clock: FakeClock, grader: Grader | None = None) -> Coach:
-    return Coach(store, library, grader or PlainGrader(), now=clock, rng=Random(1))
+    return Coach(store, library, grader or PlainGrader(), now=clock, rng=Random(1), most_a_minute=1000)
 
 
 class Held:
