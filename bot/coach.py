@@ -181,6 +181,7 @@ class Coach:
         That may take minutes. Until it returns the message is not done, and is heard again after a restart."""
         if await self._left_for_later(message):
             return ()
+        self._floods.count(message.address, self._now())
         update = (message.address.platform, message.key)
         self._listening.add(update)
         try:
@@ -198,6 +199,8 @@ class Coach:
             if not await self._store.ours(message.address.platform, message.key):
                 self.leave(message.address.platform, message.key)
                 return ()
+            if came is None:  # what was heard was counted before that
+                self._floods.count(message.address, self._now())
             for again in range(MOST_STALE):
                 try:
                     outcome, owed, recorded = await self._turn(message, meaning, came)
@@ -238,7 +241,6 @@ class Coach:
                         self.on_owed()
                 self.leave(who.platform, message.key)
                 return True
-        self._floods.count(who, now)
         return False
 
     async def _turn(self, message: Message, meaning: Meaning, came: Came | None) -> tuple[Outcome, list[Owed], bool]:
