@@ -58,6 +58,12 @@ ARGUMENTS = (
     "sunday 18:00", "not clear", "broadcast hello", "learners", "flags", "appeals", "nothing-like-that", "½", "٣", "../x", "'", "a" * 5000,
 )  # fmt: skip
 
+QUOTED = (
+    "Precision is TP / (TP + FP): the share of <b>flagged</b> items & posts that @everyone says really are *positive*.",
+    "It is hurt by <a href='https://x.org'>false positives</a> only; missed ones `do` not enter it, [see](https://x.org) <@&42>.",
+)
+"""Replies that earn a point, so that their words are said back."""
+
 # By their numbers: a report that quotes them all would be long.
 nasty = st.integers(0, len(NASTY) - 1).map(NASTY.__getitem__)
 arguments = st.integers(0, len(ARGUMENTS) - 1).map(ARGUMENTS.__getitem__)
@@ -124,10 +130,15 @@ class Talk(RuleBasedStateMachine):
     def commands(self, who: int, text: str) -> None:
         self._hears(self.people[who], text)
 
-    @rule(who=st.integers(0, 2), typed=said)
+    @rule(who=st.integers(0, 2), typed=st.one_of(st.sampled_from(QUOTED), said))
     def asks_and_replies(self, who: int, typed: str) -> None:
         self._hears(self.people[who], "/next precision")
         self._hears(self.people[who], typed)
+
+    @rule(who=st.integers(0, 2), word=st.sampled_from(("zone", "next", "incident", "daily", "track")), asked=nasty)
+    def asks_for_what_there_is_not(self, who: int, word: str, asked: str) -> None:
+        """What was asked for is said back."""
+        self._hears(self.people[who], f"/{word} {asked}")
 
     @precondition(lambda self: self.buttons)
     @rule(who=st.integers(0, 2), which=st.integers(0, 200), given=said)

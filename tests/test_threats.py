@@ -89,12 +89,17 @@ async def test_another_learners_ids_and_buttons_open_nothing_of_theirs(library: 
         assert len(ids) >= 5
         await home.says("/next recall", address=BOB)
         assert set(TAKING_IDS) <= {command.name for command in COMMANDS}
-        for command in ("export", "report", *(f"{name} {id}" for name in TAKING_IDS for id in ("1", *ids))):
-            heard = await home.says(f"/{command}", address=BOB)
-            assert not any(SECRET in reply.text or any(SECRET.encode() in file.data for file in reply.files) for reply in heard), command
-        for button in known[len(ids) :]:
-            heard = await home.says(button, address=BOB)
-            assert not any(SECRET in reply.text for reply in heard), button
+        says = ["/export", "/report", *(f"/{name} {id}" for name in TAKING_IDS for id in ("1", *ids)), *known[len(ids) :]]
+        said = set()
+        while says and len(said) < 200:
+            said.add(line := says.pop(0))
+            for reply in await home.says(line, address=BOB):
+                choices = [choice for row in reply.choices for choice in row]
+                seen = " ".join([reply.text, *(choice.label for choice in choices), *(file.says for file in reply.files)])
+                assert SECRET not in seen, line
+                assert not any(SECRET.encode() in file.data for file in reply.files), line
+                # What he is then offered is pressed as well.
+                says += [choice.text for choice in choices if any(id in choice.text for id in ids) and choice.text not in (*said, *says)]
         assert await _rows(home) == before
 
 
