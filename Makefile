@@ -44,6 +44,7 @@ bench: .venv/.dev postgres espeak
 bench-grading: .venv/.dev
 	PYTHONPATH=tests $(BIN)/python -m bench.grading
 	PYTHONPATH=tests $(BIN)/python -m bench.metamorphic_all
+	PYTHONPATH=tests $(BIN)/python -m bench.generalises
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

@@ -109,6 +109,37 @@ def write(path: Path, arrays: Mapping[str, NDArray[np.generic]], about: Mapping[
     return path.stat().st_size
 
 
+def published(arrays: Mapping[str, NDArray[np.generic]], layers: int) -> dict[str, Floats]:
+    """The tensors of a weights file under the names that they have in a published file, to tune them further."""
+
+    def floats(name: str) -> Floats:
+        return np.asarray(arrays[name], dtype=np.float32)
+
+    def weights(name: str) -> Floats:
+        return floats(name) * floats(f"{name}.factors")[:, None]
+
+    def norm(name: str) -> dict[str, Floats]:
+        return {"weight": floats(name)[0], "bias": floats(name)[1]}
+
+    made = {
+        "embeddings.word_embeddings.weight": weights("words"),
+        "embeddings.position_embeddings.weight": floats("positions"),
+        "embeddings.token_type_embeddings.weight": np.stack([floats("types")] * 2),
+        **{f"embeddings.LayerNorm.{part}": value for part, value in norm("text.norm").items()},
+    }
+    for number in range(layers):
+        new, old = f"text.{number}.", f"encoder.layer.{number}."
+        three = zip(np.split(weights(new + "qkv"), 3), np.split(floats(new + "qkv.bias"), 3), ("query", "key", "value"), strict=True)
+        for weight, bias, part in three:
+            made[f"{old}attention.self.{part}.weight"], made[f"{old}attention.self.{part}.bias"] = weight, bias
+        for part, its in PARTS.items():
+            if part.startswith("norm"):
+                made |= {f"{old}{its}.{name}": value for name, value in norm(new + part).items()}
+            else:
+                made[f"{old}{its}.weight"], made[f"{old}{its}.bias"] = weights(new + part), floats(f"{new}{part}.bias")
+    return made
+
+
 def _norm(tensors: Mapping[str, Floats], name: str) -> Floats:
     return np.stack([tensors[f"{name}.weight"], tensors[f"{name}.bias"]])
 

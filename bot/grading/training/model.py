@@ -77,12 +77,16 @@ class Tower(nn.Module):
         self.norm = _norm(tensors, "embeddings.LayerNorm")
         self.layers = nn.ModuleList(Layer(tensors, number, dropout) for number in range(layers))
 
-    def forward(self, ids: Tensor, types: Tensor, there: Tensor) -> Tensor:
-        """All three [texts, tokens]; gives the states [texts, tokens, width]."""
-        places = torch.arange(ids.shape[1], device=ids.device)
-        x: Tensor = self.norm(self.words(ids) + self.positions(places) + self.types(types))
+    def embed(self, ids: Tensor) -> Tensor:
+        """[texts, tokens] to the states that go into the first layer, [texts, tokens, width]."""
+        places = torch.arange(ids.shape[1])
+        x: Tensor = self.norm(self.words(ids) + self.positions(places) + self.types(torch.zeros_like(ids)))
+        return x
+
+    def through(self, x: Tensor, there: Tensor, first: int, last: int) -> Tensor:
+        """The states after the layers first..last-1; `there` [texts, tokens]."""
         mask = there[:, None, None, :]
-        for layer in self.layers:
+        for layer in self.layers[first:last]:
             x = layer(x, mask)
         return x
 
@@ -108,6 +112,8 @@ class Reader(nn.Module):
         """`layers` of the published model are kept; the words, the norm and the first `frozen` layers are not tuned."""
         super().__init__()
         self.tower = Tower(tensors, layers)
+        self.frozen = frozen
+        self._known: dict[tuple[int, ...], Tensor] = {}
         for part in (self.tower.norm, *self.tower.layers[:frozen]):
             for value in part.parameters():
                 value.requires_grad = False
@@ -119,39 +125,67 @@ class Reader(nn.Module):
         self.head = nn.Linear(self.MIDDLE, labels)
 
     def read(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor, Tensor]:
-        """States [texts, tokens, width], where there is a token, and vectors of length 1. Texts of like length go together."""
+        """States [texts, tokens, width], where there is a token, and vectors of length 1. Texts of like length go together.
+
+        What the layers that are not tuned make of a text is worked out once."""
+        self._remember(rows)
         order = sorted(range(len(rows)), key=lambda number: len(rows[number]))
         longest = len(rows[order[-1]])
         states, theres = [], []
         for chunk in _chunks(order, 5):
-            ids, there = padded([rows[number] for number in chunk])
-            made = self.tower(ids, torch.zeros_like(ids), there)
+            _, there = padded([rows[number] for number in chunk])
+            known = [self._known[tuple(rows[number])].float() for number in chunk]
+            begun = nn.utils.rnn.pad_sequence(known, batch_first=True)
+            made = self.tower.through(begun, there, self.frozen, len(self.tower.layers))
             states.append(functional.pad(made, (0, 0, 0, longest - made.shape[1])))
             theres.append(functional.pad(there, (0, longest - there.shape[1])))
         back = torch.tensor(order).argsort()
         state, there = torch.cat(states)[back], torch.cat(theres)[back]
         return state, there, functional.normalize((state * there[:, :, None]).sum(dim=1), dim=1)
 
+    @torch.no_grad()
+    def _remember(self, rows: Sequence[Sequence[int]]) -> None:
+        new = sorted({key for row in rows if (key := tuple(row)) not in self._known}, key=lambda row: (len(row), row))
+        tuning = self.training
+        self.eval()
+        for start in range(0, len(new), 32):
+            chunk = new[start : start + 32]
+            ids, there = padded(chunk)
+            made = self.tower.through(self.tower.embed(ids), there, 0, self.frozen)
+            self._known.update({row: states[: len(row)].half() for row, states in zip(chunk, made, strict=True)})
+        self.train(tuning)
+
     def judge(self, read: tuple[Tensor, Tensor, Tensor], claims: Tensor, passages: Tensor) -> Tensor:
         """Logits for pairs of indices into what was read."""
         state, there, vector = read
+        own, other, less, times = self.compare.weight.split(state.shape[2], dim=1)
+        one, two = functional.linear(state, own + less, self.compare.bias), functional.linear(state, other - less)
+        unit = functional.normalize(state, dim=2)
         left, right = there[claims], there[passages]
         n, m = int(left.sum(dim=1).max()), int(right.sum(dim=1).max())
-        left, right, a, b = left[:, :n], right[:, :m], state[claims][:, :n], state[passages][:, :m]
-        alike = torch.exp(self.sharpness) * (functional.normalize(a, dim=2) @ functional.normalize(b, dim=2).transpose(1, 2))
-        for_a = torch.softmax(alike.masked_fill(~right[:, None, :], -1e9), dim=2) @ b
-        for_b = torch.softmax(alike.masked_fill(~left[:, :, None], -1e9), dim=1).transpose(1, 2) @ a
+        left, right = left[:, :n], right[:, :m]
+        alike = torch.exp(self.sharpness) * (unit[claims][:, :n] @ unit[passages][:, :m].transpose(1, 2))
+        for_a = torch.softmax(alike.masked_fill(~right[:, None, :], -1e9), dim=2)
+        for_b = torch.softmax(alike.masked_fill(~left[:, :, None], -1e9), dim=1).transpose(1, 2)
+        features = []
+        for shares, mine, its, inside, reach, far in ((for_a, claims, passages, left, n, m), (for_b, passages, claims, right, m, n)):
+            made = one[mine][:, :reach] + shares @ two[its][:, :far]
+            made = functional.gelu(made + functional.linear(state[mine][:, :reach] * (shares @ state[its][:, :far]), times))
+            made = functional.dropout(made, 0.1, self.training)
+            features.append(made.masked_fill(~inside[:, :, None], -1e4).max(dim=1).values)
+            features.append((made * inside[:, :, None]).sum(dim=1) / inside.sum(dim=1, keepdim=True))
         u, v = vector[claims], vector[passages]
-        features = torch.cat([*self._compared(a, for_a, left), *self._compared(b, for_b, right), (u - v).abs() * 8, u * v * 20], dim=1)
-        middle = functional.dropout(functional.gelu(self.middle(features)), 0.1, self.training)
-        logits: Tensor = self.head(middle)
+        middle = self.middle(torch.cat([*features, (u - v).abs() * 8, u * v * 20], dim=1))
+        logits: Tensor = self.head(functional.dropout(functional.gelu(middle), 0.1, self.training))
         return logits
 
-    def _compared(self, own: Tensor, aligned: Tensor, there: Tensor) -> list[Tensor]:
-        made = functional.gelu(self.compare(torch.cat([own, aligned, own - aligned, own * aligned], dim=2)))
-        made = functional.dropout(made, 0.1, self.training)
-        highest = made.masked_fill(~there[:, :, None], -1e4).max(dim=1).values
-        return [highest, (made * there[:, :, None]).sum(dim=1) / there.sum(dim=1, keepdim=True)]
+    def learned(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Begins with the judge of a weights file."""
+        with torch.no_grad():
+            self.sharpness.copy_(torch.tensor(float(np.log(np.asarray(arrays["judge.sharpness"], dtype=np.float64)))))
+            for name, part in (("compare", self.compare), ("middle", self.middle), ("head", self.head)):
+                part.weight.copy_(torch.from_numpy(np.asarray(arrays[f"judge.{name}"], dtype=np.float32)))
+                part.bias.copy_(torch.from_numpy(np.asarray(arrays[f"judge.{name}.bias"], dtype=np.float32)))
 
     def arrays(self) -> dict[str, Floats]:
         """The judge's weights under the names of the weights file."""

@@ -6,19 +6,37 @@ to say.
 
 from __future__ import annotations
 
+import hashlib
 import random
 import re
 import string
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-__all__ = ["DENIES", "EMPTY", "LABELS", "NEITHER", "STATES", "Material", "Misbelief", "Point", "noisy", "read", "turned"]
+__all__ = [
+    "DENIES", "EMPTY", "LABELS", "NEITHER", "STATES", "Material", "Misbelief", "Point", "apart", "noisy", "read", "renumbered",
+    "spared", "tunable", "turned",
+]  # fmt: skip
 
 LABELS = ("states", "denies", "neither")
 """What a passage does to a claim: says it, says it wrongly, or speaks of something else."""
 STATES, DENIES, NEITHER = range(3)
+
+
+def spared(id: str) -> int | None:
+    """Whether the encoder is never tuned on the lines of a question, a fifth of them: 0 (they help to fit the verdicts), 1 (they
+    are for measuring), or None."""
+    number = int(hashlib.md5(id.encode(), usedforsecurity=False).hexdigest(), 16) % 10
+    return {0: 0, 5: 1}.get(number)
+
+
+def apart(line: str) -> bool:
+    """Whether a line of another question is kept apart too, one in sixteen: for measuring how well lines are read that are new
+    beside lines that are not."""
+    return hashlib.sha256(line.encode()).digest()[0] % 16 == 0
 
 
 @dataclass(frozen=True)
@@ -65,6 +83,24 @@ def read(folder: Path) -> list[Material]:
                 if more.get("points"):
                     found.append(_material(f"{entry['id']}/{more['id']}", topic["section"], more))
     return found
+
+
+def tunable(materials: Sequence[Material]) -> list[Material]:
+    """What the encoder is tuned on: without the questions that are spared and their follow-ups, and without the lines kept apart
+    of the others. Statements stay, since every line is held against them."""
+
+    def left(texts: tuple[str, ...]) -> tuple[str, ...]:
+        return (texts[0], *(text for text in texts[1:] if not apart(text)))
+
+    return [
+        replace(
+            one,
+            points=tuple(Point(point.id, left(point.true), tuple(text for text in point.wrong if not apart(text))) for point in one.points),
+            misbeliefs=tuple(Misbelief(belief.id, left(belief.texts), belief.reverses) for belief in one.misbeliefs),
+        )
+        for one in materials
+        if spared(one.id.split("/")[0]) is None
+    ]
 
 
 def _material(name: str, section: str, entry: dict[str, Any]) -> Material:
@@ -147,9 +183,71 @@ OPPOSITES = (
     ("good", "bad"),
     ("strong", "weak"),
     ("above", "below"),
+    ("upper", "lower"),
+    ("greater", "smaller"),
+    ("maximum", "minimum"),
+    ("max", "min"),
+    ("maximises", "minimises"),
+    ("raises", "lowers"),
+    ("raise", "lower"),
+    ("grows", "shrinks"),
+    ("grow", "shrink"),
+    ("up", "down"),
+    ("first", "last"),
+    ("early", "late"),
+    ("earlier", "later"),
+    ("short", "long"),
+    ("shorter", "longer"),
+    ("cheap", "expensive"),
+    ("cheaper", "dearer"),
+    ("numerator", "denominator"),
+    ("input", "output"),
+    ("inputs", "outputs"),
+    ("encoder", "decoder"),
+    ("online", "offline"),
+    ("read", "write"),
+    ("reads", "writes"),
+    ("sparse", "dense"),
+    ("wide", "narrow"),
+    ("global", "local"),
+    ("discrete", "continuous"),
+    ("synchronous", "asynchronous"),
+    ("included", "excluded"),
+    ("include", "exclude"),
+    ("accept", "reject"),
+    ("known", "unknown"),
+    ("past", "future"),
+    ("old", "new"),
+    ("stable", "unstable"),
+    ("possible", "impossible"),
+    ("necessary", "needless"),
+    ("likely", "unlikely"),
+    ("treatment", "control"),
+    ("prior", "posterior"),
+    ("sensitivity", "specificity"),
+    ("mean", "median"),
+    ("l1", "l2"),
+    ("latency", "throughput"),
+    ("parametric", "non-parametric"),
+    ("horizontal", "vertical"),
+    ("shared", "separate"),
+    ("easy", "hard"),
+    ("easier", "harder"),
+    ("everything", "nothing"),
+    ("all", "none"),
+    ("both", "neither"),
 )
-_OPPOSITE = {one: other for pair in OPPOSITES for one, other in (pair, pair[::-1])}
+_OPPOSITE = {
+    **{one: other for pair in OPPOSITES for one, other in (pair, pair[::-1])},
+    **{"reduces": "increases", "reduce": "increase", "reducing": "increasing", "improves": "worsens", "prevents": "causes"},
+    **{"causes": "prevents", "ensures": "prevents", "allows": "prevents", "only": "not only", "more": "less", "lower": "higher"},
+    **{"smaller": "larger", "many": "few"},
+}
+"""The later ones of a word win; some go one way."""
 _SWAP = re.compile(r"\b(" + "|".join(sorted((re.escape(word) for word in _OPPOSITE), key=len, reverse=True)) + r")\b", re.I)
+_NUMBER = re.compile(r"(?<![\w.,])\d[\d,]*(?:\.\d+)?(?![\w])")
+_SIGN = re.compile(r" (?:>=|<=|>|<|\+|-|\*|/) ")
+_SIGNS = {">": "<", "<": ">", ">=": "<=", "<=": ">=", "+": "-", "-": "+", "*": "/", "/": "*"}
 _DENIED = re.compile(r"\b(?:not|never|no longer)\s+|n't\b|n’t\b", re.I)
 _VERB = re.compile(r"\b(is|are|was|were|can|will|should|would|must|does|do|has|have|could|may)\b(?!n['’]t)(?!\s+not\b)", re.I)
 
@@ -165,7 +263,27 @@ def turned(text: str, rng: random.Random) -> str | None:
     if swaps:
         found = rng.choice(swaps)
         ways.append(lambda: text[: found.start()] + _OPPOSITE[found.group().lower()] + text[found.end() :])
+    signs = [match for match in _SIGN.finditer(text) if match.group().strip() in _SIGNS]
+    if signs:
+        sign = rng.choice(signs)
+        ways.append(
+            lambda: text[: sign.start()] + sign.group().replace(sign.group().strip(), _SIGNS[sign.group().strip()]) + text[sign.end() :]
+        )
     return rng.choice(ways)() if ways else None
+
+
+def renumbered(text: str, claim: str, rng: random.Random) -> str | None:
+    """`text` with a wrong number in place of one that stands in `claim` too; None where they share none."""
+    stated = set(_NUMBER.findall(claim))
+    shared = [match for match in _NUMBER.finditer(text) if match.group() in stated]
+    if not shared:
+        return None
+    found = rng.choice(shared)
+    value = float(found.group().replace(",", ""))
+    other = value * rng.choice((0.1, 0.25, 0.5, 2, 3, 10)) + rng.choice((0, 0, 1))
+    digits = len(found.group().partition(".")[2])
+    made = f"{other:.{digits}f}" if "," not in found.group() else f"{other:,.{digits}f}"
+    return None if made in stated else text[: found.start()] + made + text[found.end() :]
 
 
 def noisy(text: str, rng: random.Random) -> str:

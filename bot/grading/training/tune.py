@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import random
@@ -18,7 +19,10 @@ from torch.nn import functional
 
 from bot.grading.reading import segments
 from bot.grading.training.model import Reader
-from bot.grading.training.texts import DENIES, EMPTY, LABELS, NEITHER, STATES, Material, noisy, turned
+from bot.grading.training.texts import DENIES, EMPTY, LABELS, NEITHER, STATES, Material, renumbered
+from bot.grading.training.texts import noisy as _noisy
+from bot.grading.training.texts import turned as _turned
+from bot.grading.training.validation import Pairs, summary
 
 Floats = NDArray[np.float32]
 Split = Callable[[str], list[int]]
@@ -39,16 +43,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how fast to tune."""
+    """How long and how fast to tune, when going on from weights that were tuned before."""
 
     layers: int = 5
-    frozen: int = 2
-    steps: int = 590
-    rate: float = 1.2e-4  # the peak; rises over the first tenth, then falls to zero along a cosine
+    frozen: int = 3
+    steps: int = 500
+    rate: float = 1e-4  # the peak; rises over the first tenth, then falls to zero along a cosine
     pairs: int = 360  # in a step, at most
     seed: int = 1
     temperature: float = 0.06  # of the contrastive loss
     likeness: float = 0.25  # weight of the contrastive loss
+    judge: float = 6.0  # how much faster the judge learns than the layers
+    half: float = 40.0  # steps in which the running mean of the weights forgets half
+    kept: int = 25  # steps from one checkpoint to the next
+
+
+ANEW = Plan(frozen=2, steps=590, rate=1.2e-4, judge=10.0)
+"""When beginning from the published weights: the judge knows nothing yet."""
 
 
 @dataclass
@@ -69,12 +80,52 @@ class Batch:
         return len(self.texts) - 1
 
 
-def tune(tensors: Mapping[str, Floats], materials: Sequence[Material], replies: Sequence[Reply], split: Split, plan: Plan) -> Reader:
-    """Two questions and a follow-up a step; cross entropy of the judge, and a supervised contrastive loss of the vectors
-    (Khosla et al. 2020) in which a wrong text pushes and never pulls."""
+def framed(split: Split) -> Split:
+    """Token ids with the end marks, of a text that is not too long."""
+    return lambda text: [START, *split(text)[:LONGEST], END]
+
+
+@torch.no_grad()
+def judged(model: Reader, frame: Split, pairs: Pairs) -> str:
+    """What `validation` says of a model."""
+    texts = list(dict.fromkeys(text for found in pairs.values() for pair in found for text in pair))
+    place = {text: number for number, text in enumerate(texts)}
+    read = model.read([frame(text) for text in texts])
+    logits, near = {}, {}
+    for kind, found in pairs.items():
+        claims, passages = (torch.tensor([place[pair[side]] for pair in found], dtype=torch.long) for side in (0, 1))
+        parts = [model.judge(read, a, b) for a, b in zip(claims.split(128), passages.split(128), strict=True) if len(a)]
+        logits[kind] = torch.cat(parts).numpy() if parts else np.empty((0, len(LABELS)))
+        near[kind] = (read[2][claims] * read[2][passages]).sum(dim=1).numpy()
+    return summary(logits, near)
+
+
+def noisy(text: str, rng: random.Random) -> str:
+    """One of a few noisy versions of a text: what is drawn again need not be read again."""
+    return _noisy(text, random.Random(f"{rng.randrange(3)} {text}"))
+
+
+def turned(text: str, rng: random.Random) -> str | None:
+    """One of a few ways in which a text is turned round."""
+    return _turned(text, random.Random(f"{rng.randrange(3)} {text}"))
+
+
+def tune(
+    model: Reader,
+    materials: Sequence[Material],
+    replies: Sequence[Reply],
+    split: Split,
+    plan: Plan,
+    checkpoint: Callable[[Reader, int], None],
+) -> Reader:
+    """Two questions, two follow-ups and the replies to one more question a step; cross entropy of the judge, and a supervised
+    contrastive loss of the vectors (Khosla et al. 2020) in which a wrong text pushes and never pulls. Gives the running mean of
+    the weights, and to `checkpoint` every `plan.kept` steps."""
     rng = random.Random(plan.seed)
-    torch.manual_seed(plan.seed)
-    model = Reader(tensors, plan.layers, plan.frozen, len(LABELS)).train()
+    frame = framed(split)
+    model.train()
+    mean = copy.deepcopy(model).eval()
+    mean._known = model._known
     marked: dict[str, list[Reply]] = {}
     for reply in replies:
         marked.setdefault(reply["question_id"], []).append(reply)
@@ -82,13 +133,17 @@ def tune(tensors: Mapping[str, Floats], materials: Sequence[Material], replies: 
     followups = [material for material in materials if "/" in material.id]
     step_of = _optimiser(model, plan)
     order: list[Material] = []
+    answered = [material for material in questions if material.id in marked]
     began, total, right, seen = time.monotonic(), 0.0, 0, 0
     for step in range(plan.steps):
         if len(order) < 2:
             order = list(questions)
             rng.shuffle(order)
-        batch = draw(_two(order, rng), rng.choice(followups), marked, rng)
-        read = model.read([[START, *split(text)[:LONGEST], END] for text in batch.texts])
+        batch = draw(_two(order, rng), rng.sample(followups, 2), marked, rng)
+        if answered:
+            one = rng.choice(answered)
+            _replies(batch, one, marked[one.id], 4, rng)
+        read = model.read([frame(text) for text in batch.texts])
         vectors = read[2].detach()
         batch.pairs += [pair for pair in batch.elsewhere if batch.far or float(vectors[pair[0]] @ vectors[pair[1]]) < NEAR]
         rng.shuffle(batch.pairs)
@@ -96,19 +151,30 @@ def tune(tensors: Mapping[str, Floats], materials: Sequence[Material], replies: 
         lengths = read[1].sum(dim=1).tolist()
         pairs.sort(key=lambda pair: lengths[pair[0]] + lengths[pair[1]])
         loss = torch.zeros(())
-        for first in range(0, len(pairs), 64):
-            chunk = pairs[first : first + 64]
+        for first in range(0, len(pairs), 128):
+            chunk = pairs[first : first + 128]
             logits = model.judge(read, torch.tensor([pair[0] for pair in chunk]), torch.tensor([pair[1] for pair in chunk]))
             wanted = _wanted([pair[2] for pair in chunk])
             loss = loss - (functional.log_softmax(logits, dim=1) * wanted).sum() / len(pairs)
             right += int((logits.argmax(dim=1) == wanted.argmax(dim=1)).sum())
         seen += len(pairs)
         step_of(loss + plan.likeness * _likeness(read[2], batch, plan), step)
+        _follow(mean, model, max(1 - 0.5 ** (1 / plan.half), 1 / (step + 2)))
+        if step % plan.kept == plan.kept - 1:
+            checkpoint(mean, step + 1)
         total += float(loss.detach())
         if step % 10 == 9:
             log.info("step %d: loss %.3f, right %.3f, %.0f s", step + 1, total / 10, right / seen, time.monotonic() - began)
             total, right, seen = 0.0, 0, 0
-    return model.eval()
+    return mean
+
+
+@torch.no_grad()
+def _follow(mean: Reader, model: Reader, share: float) -> None:
+    """Moves the running mean towards the weights as they are."""
+    for kept, now in zip(mean.parameters(), model.parameters(), strict=True):
+        if now.requires_grad:
+            kept.lerp_(now, share)
 
 
 def _two(order: list[Material], rng: random.Random) -> list[Material]:
@@ -118,11 +184,11 @@ def _two(order: list[Material], rng: random.Random) -> list[Material]:
     return [first, order.pop(kin[-1]) if kin and rng.random() < 0.4 else order.pop()]
 
 
-def draw(two: Sequence[Material], followup: Material, marked: Mapping[str, list[Reply]], rng: random.Random) -> Batch:
+def draw(two: Sequence[Material], followups: Sequence[Material], marked: Mapping[str, list[Reply]], rng: random.Random) -> Batch:
     """What one step looks at."""
     batch = Batch()
     borders = []
-    for base, material in enumerate((*two, followup)):
+    for base, material in enumerate((*two, *followups)):
         first = len(batch.texts)
         _question(batch, material, marked.get(material.id, []), base, rng)
         borders.append((first, first + len(material.points), len(batch.texts)))
@@ -157,7 +223,7 @@ def _question(batch: Batch, material: Material, replies: Sequence[Reply], base: 
     for place, point in enumerate(material.points):
         for text in rng.sample(point.true[1:], min(3, len(point.true) - 1)):
             said = noisy(text, rng)
-            if rng.random() < 0.2 and len(claims) > 1:
+            if rng.random() < 0.1 and len(claims) > 1:
                 beside = rng.choice([one for one in material.points if one is not point])
                 more = noisy(rng.choice(beside.true), rng)
                 both = (said, more) if rng.random() < 0.5 else (more, said)
@@ -174,19 +240,31 @@ def _question(batch: Batch, material: Material, replies: Sequence[Reply], base: 
             batch.pairs.append((claim(point.id), passage, DENIES))
             neither(passage, {point.id}, 1)
         for _ in range(1 if rng.random() < 0.8 else 2):
-            other = turned(rng.choice(point.true), rng)
+            text = rng.choice(point.true)
+            other = turned(text, rng)
             if other:
-                batch.pairs.append((claim(point.id), batch.add(noisy(other, rng), (base, f"not {place}")), DENIES))
+                passage = batch.add(noisy(other, rng), (base, f"not {place}"))
+                batch.pairs.append((claim(point.id), passage, DENIES))
+                if rng.random() < 0.3:  # ... and what it was made of states the point
+                    batch.pairs.append((claim(point.id, text), batch.add(noisy(text, rng), (base, place)), STATES))
+        if rng.random() < 0.5:
+            other = renumbered(rng.choice(point.true), point.true[0], rng)
+            if other:
+                batch.pairs.append((claims[point.id], batch.add(other, (base, f"not {place}")), DENIES))
     for place, belief in enumerate(material.misbeliefs):
-        passage = batch.add(noisy(rng.choice(belief.texts[1:]), rng), (base, 100 + place))
-        batch.pairs.append((beliefs[belief.id], passage, STATES))
+        for text in rng.sample(belief.texts[1:], min(2, len(belief.texts) - 1)):
+            passage = batch.add(noisy(text, rng), (base, 100 + place))
+            batch.pairs.append((beliefs[belief.id], passage, STATES))
+            if len(beliefs) > 1:
+                batch.pairs.append((beliefs[rng.choice([one for one in beliefs if one != belief.id])], passage, NEITHER))
+            if rng.random() < 0.3 or not belief.reverses:
+                neither(passage, {belief.reverses}, 1)
         reversed_point = next((point for point in material.points if point.id == belief.reverses), None)
         if reversed_point is not None:
             batch.pairs.append((beliefs[belief.id], batch.add(noisy(rng.choice(reversed_point.true), rng)), DENIES))
-        if len(beliefs) > 1:
-            batch.pairs.append((beliefs[rng.choice([one for one in beliefs if one != belief.id])], passage, NEITHER))
-        if reversed_point is None or rng.random() < 0.3:
-            neither(passage, {belief.reverses}, 1)
+        others_points = [point for point in material.points if point.id != belief.reverses]
+        for point in rng.sample(others_points, min(1, len(others_points))):
+            batch.pairs.append((beliefs[belief.id], batch.add(noisy(rng.choice(point.true), rng)), NEITHER))
     neither(batch.add(noisy(rng.choice(material.asked), rng) if material.asked[0] else rng.choice(EMPTY)), set(), 2)
     words = [word for point in material.points for text in point.true for word in text.split() if len(word) > 4]
     neither(batch.add(" ".join(rng.sample(words, min(len(words), rng.randint(6, 16))))), set(), 2)
@@ -194,6 +272,15 @@ def _question(batch: Batch, material: Material, replies: Sequence[Reply], base: 
         neither(batch.add(rng.choice(EMPTY)), set(), 2)
     for reply in rng.sample(replies, min(4, len(replies))):
         _reply(batch, material, reply, base, claim, beliefs, rng)
+
+
+def _replies(batch: Batch, material: Material, replies: Sequence[Reply], count: int, rng: random.Random) -> None:
+    """Some marked replies to one question, against its points."""
+    base = 1 + max(group[0] for group in batch.groups if group is not None)
+    claims = {point.id: batch.add(point.true[0], (base, place)) for place, point in enumerate(material.points)}
+    beliefs = {belief.id: batch.add(belief.texts[0], (base, 100 + place)) for place, belief in enumerate(material.misbeliefs)}
+    for reply in rng.sample(replies, min(count, len(replies))):
+        _reply(batch, material, reply, base, claims.__getitem__, beliefs, rng)
 
 
 def _reply(
@@ -275,7 +362,7 @@ def _optimiser(model: Reader, plan: Plan) -> Callable[[Tensor, int], None]:
     """AdamW; the judge, which is new, learns ten times as fast as what was learned before."""
     body = [value for name, value in model.named_parameters() if name.startswith("tower") and value.requires_grad]
     head = [value for name, value in model.named_parameters() if not name.startswith("tower")]
-    optimiser = torch.optim.AdamW([{"params": body, "times": 1.0}, {"params": head, "times": 10.0}], lr=plan.rate, weight_decay=0.01)
+    optimiser = torch.optim.AdamW([{"params": body, "times": 1.0}, {"params": head, "times": plan.judge}], lr=plan.rate, weight_decay=0.01)
 
     def take(loss: Tensor, step: int) -> None:
         rise = max(plan.steps // 10, 1)
