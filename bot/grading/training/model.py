@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -143,16 +144,16 @@ class Reader(nn.Module):
         state, there = torch.cat(states)[back], torch.cat(theres)[back]
         return state, there, functional.normalize((state * there[:, :, None]).sum(dim=1), dim=1)
 
-    @torch.no_grad()
     def _remember(self, rows: Sequence[Sequence[int]]) -> None:
         new = sorted({key for row in rows if (key := tuple(row)) not in self._known}, key=lambda row: (len(row), row))
         tuning = self.training
         self.eval()
-        for start in range(0, len(new), 32):
-            chunk = new[start : start + 32]
-            ids, there = padded(chunk)
-            made = self.tower.through(self.tower.embed(ids), there, 0, self.frozen)
-            self._known.update({row: states[: len(row)].half() for row, states in zip(chunk, made, strict=True)})
+        with torch.no_grad():
+            for start in range(0, len(new), 32):
+                chunk = new[start : start + 32]
+                ids, there = padded(chunk)
+                made = self.tower.through(self.tower.embed(ids), there, 0, self.frozen)
+                self._known.update({row: states[: len(row)].half() for row, states in zip(chunk, made, strict=True)})
         self.train(tuning)
 
     def judge(self, read: tuple[Tensor, Tensor, Tensor], claims: Tensor, passages: Tensor) -> Tensor:
@@ -178,6 +179,12 @@ class Reader(nn.Module):
         middle = self.middle(torch.cat([*features, (u - v).abs() * 8, u * v * 20], dim=1))
         logits: Tensor = self.head(functional.dropout(functional.gelu(middle), 0.1, self.training))
         return logits
+
+    def twin(self) -> Reader:
+        """A copy that is not tuned; what the frozen layers make of a text is remembered for both."""
+        made = copy.deepcopy(self).eval()
+        made._known = self._known
+        return made
 
     def learned(self, arrays: Mapping[str, NDArray[np.generic]]) -> None:
         """Begins with the judge of a weights file."""

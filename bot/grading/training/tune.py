@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import math
 import random
@@ -85,18 +84,18 @@ def framed(split: Split) -> Split:
     return lambda text: [START, *split(text)[:LONGEST], END]
 
 
-@torch.no_grad()
 def judged(model: Reader, frame: Split, pairs: Pairs) -> str:
     """What `validation` says of a model."""
     texts = list(dict.fromkeys(text for found in pairs.values() for pair in found for text in pair))
     place = {text: number for number, text in enumerate(texts)}
-    read = model.read([frame(text) for text in texts])
     logits, near = {}, {}
-    for kind, found in pairs.items():
-        claims, passages = (torch.tensor([place[pair[side]] for pair in found], dtype=torch.long) for side in (0, 1))
-        parts = [model.judge(read, a, b) for a, b in zip(claims.split(128), passages.split(128), strict=True) if len(a)]
-        logits[kind] = torch.cat(parts).numpy() if parts else np.empty((0, len(LABELS)))
-        near[kind] = (read[2][claims] * read[2][passages]).sum(dim=1).numpy()
+    with torch.no_grad():
+        read = model.read([frame(text) for text in texts])
+        for kind, found in pairs.items():
+            claims, passages = (torch.tensor([place[pair[side]] for pair in found], dtype=torch.long) for side in (0, 1))
+            parts = [model.judge(read, a, b) for a, b in zip(claims.split(128), passages.split(128), strict=True) if len(a)]
+            logits[kind] = torch.cat(parts).numpy() if parts else np.empty((0, len(LABELS)))
+            near[kind] = (read[2][claims] * read[2][passages]).sum(dim=1).numpy()
     return summary(logits, near)
 
 
@@ -124,8 +123,7 @@ def tune(
     rng = random.Random(plan.seed)
     frame = framed(split)
     model.train()
-    mean = copy.deepcopy(model).eval()
-    mean._known = model._known
+    mean = model.twin()
     marked: dict[str, list[Reply]] = {}
     for reply in replies:
         marked.setdefault(reply["question_id"], []).append(reply)
@@ -169,12 +167,12 @@ def tune(
     return mean
 
 
-@torch.no_grad()
 def _follow(mean: Reader, model: Reader, share: float) -> None:
     """Moves the running mean towards the weights as they are."""
-    for kept, now in zip(mean.parameters(), model.parameters(), strict=True):
-        if now.requires_grad:
-            kept.lerp_(now, share)
+    with torch.no_grad():
+        for kept, now in zip(mean.parameters(), model.parameters(), strict=True):
+            if now.requires_grad:
+                kept.lerp_(now, share)
 
 
 def _two(order: list[Material], rng: random.Random) -> list[Material]:
