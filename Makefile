@@ -5,7 +5,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 # What was compiled once is kept: a process of the tests would compile libraries for longer than it runs.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run install test postgres espeak container bench bench-grading lint check audit lock
+.PHONY: run install test postgres espeak container bench bench-grading head lint check audit lock
 .DEFAULT_GOAL := run
 
 run: .venv/.run
@@ -45,6 +45,10 @@ bench-grading: .venv/.dev
 	PYTHONPATH=tests $(BIN)/python -m bench.grading
 	PYTHONPATH=tests $(BIN)/python -m bench.metamorphic_all
 	PYTHONPATH=tests $(BIN)/python -m bench.generalises
+
+# Fits bot/grading/weights/head.json anew: after any change of the encoder, the evidence, the packs' lines or the marked replies.
+head: .venv/.dev
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bot.grading.training.head --replies tests/grading/own.jsonl --out bot/grading/weights/head.json
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads that wait for each other on a busy machine cost ten times the work
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library warns without it, and warnings are errors here
 
 # Many tests start processes. Compiling what each of them imports would take most of its processor's time.
@@ -54,6 +55,15 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 def library() -> Library:
     """The packs that come with the coach."""
     return load(default_folder())
+
+
+@pytest.fixture(scope="session")
+def claims(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where what the encoder read of the rubrics is kept, by its content, for all processes of this run of tests."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "claims"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture

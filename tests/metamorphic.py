@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import rewordings
@@ -34,8 +34,8 @@ class Check:
     seen: str
 
 
-def reworded(judge: Judge, question: Question) -> Iterator[Check]:
-    """The model answer in other forms."""
+def reworded(judge: Judge, question: Question, some: Sequence[str] = ()) -> Iterator[Check]:
+    """The model answer in other forms, or in `some` of them."""
     rng, answer = random.Random(question.id), question.answer
     before = judge.judge(question, answer).score or 0
     found = rewordings.sentences(answer)
@@ -45,21 +45,22 @@ def reworded(judge: Judge, question: Question) -> Iterator[Check]:
         "connected": rewordings.connected(answer, rng), "filled": rewordings.filled(answer, rng), "lower": answer.lower(),
         "upper": answer.upper(), "bullets": "\n".join(f"- {one}" for one in rng.sample(found, len(found))),
     }  # fmt: skip
-    for way, text in ways.items():
-        after = judge.judge(question, text).score or 0
+    for way in some or ways:
+        after = judge.judge(question, ways[way]).score or 0
         yield Check("reworded", question.id, way, before - after <= SAME, f"{before} -> {after}")
     after = judge.judge(question, rewordings.mistyped(answer, rng)).score or 0
     yield Check("mistyped", question.id, "letters", before - after <= TYPED, f"{before} -> {after}")
 
 
-def removed_and_denied(judge: Judge, question: Question) -> Iterator[Check]:
-    """Each sentence of the model answer that makes a point, taken out and then denied."""
+def removed_and_denied(judge: Judge, question: Question, most: int = 100) -> Iterator[Check]:
+    """Each sentence of the model answer that makes a point, taken out and then denied; the first `most` of them."""
     answer = question.answer
     whole = judge.judge(question, answer)
     for start, end in _places(answer):
         made = [one.point for one in whole.verdicts if one.start is not None and start <= one.start < end]
-        if not made:
+        if not made or not most:
             continue
+        most -= 1
         without = judge.judge(question, f"{answer[:start]}{answer[end:]}".strip())
         denied = rewordings.negated(answer[start:end].rstrip())
         against = judge.judge(question, f"{answer[:start]}{denied} {answer[end:]}".strip())
@@ -88,6 +89,13 @@ def checks(judge: Judge, question: Question) -> Iterator[Check]:
     """All of the above."""
     yield from reworded(judge, question)
     yield from removed_and_denied(judge, question)
+    yield from said_after(judge, question)
+
+
+def some(judge: Judge, question: Question, rng: random.Random) -> Iterator[Check]:
+    """A few of them, drawn by chance."""
+    yield from reworded(judge, question, rng.sample(("contracted", "expanded", "reordered", "filled", "lower", "upper", "bullets"), 2))
+    yield from removed_and_denied(judge, question, 1)
     yield from said_after(judge, question)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -26,8 +27,8 @@ REPLIES = {
 
 
 @pytest.fixture(scope="module")
-def grader(library: Library, tmp_path_factory: pytest.TempPathFactory) -> ReaderGrader:
-    return ReaderGrader.load(library, cache=tmp_path_factory.mktemp("claims"))
+def grader(library: Library, claims: Path) -> ReaderGrader:
+    return ReaderGrader.load(library, claims)
 
 
 def _explained(grader: ReaderGrader, library: Library, reply: str) -> Explanation:

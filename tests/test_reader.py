@@ -24,8 +24,8 @@ SOME = ["precision", "overfitting", "train-prod-gap"]
 
 
 @pytest.fixture(scope="module")
-def grader(library: Library, tmp_path_factory: pytest.TempPathFactory) -> ReaderGrader:
-    return ReaderGrader.load(library, cache=tmp_path_factory.mktemp("claims"))
+def grader(library: Library, claims: Path) -> ReaderGrader:
+    return ReaderGrader.load(library, claims)
 
 
 @pytest.mark.parametrize("question", SOME)
@@ -100,16 +100,36 @@ def test_a_verdict_with_words_always_shows_where_they_stand(grader: ReaderGrader
             assert verdict.quote == reply[verdict.start : verdict.end]
 
 
-def test_the_same_reply_gets_the_same_grade_in_another_process(grader: ReaderGrader, library: Library) -> None:
-    reply = "precision tells you how many of the flagged cases were right, so you raise the threshold when false alarms are costly"
-    line = json.dumps({"id": 1, "question_id": "precision", "answer": reply})
-    command = [sys.executable, "-m", "adapters", "grade"]
-    out = subprocess.run(command, input=line, capture_output=True, text=True, check=True, cwd=Path(__file__).parent.parent).stdout
-    told, here = json.loads(out), grader.judge(library.questions["precision"], reply)
+def test_the_same_replies_get_the_same_grades_byte_for_byte_in_another_process(
+    grader: ReaderGrader, library: Library, claims: Path
+) -> None:
+    """Whatever the order of its sets, its number of threads and what else it graded; its caches cold or warm."""
+    asked = [
+        (question, reply)
+        for question in SOME[:2]
+        for reply in (
+            library.questions[question].answer,
+            "precision tells you how many of the flagged cases were right, so you raise the threshold when false alarms are costly",
+            "it memorises the noise of teh trainig data, so it's perfect there and bad on anything new; more data or dropout help",
+        )
+    ]
+    program = (
+        "import json, sys; from pathlib import Path; from bot.content import default_folder, load; from bot.grading import offline;"
+        "library = load(default_folder()); judge, _ = offline(library, Path(sys.argv[1]));"
+        "print(*(repr(judge.judge(library.questions[id], reply)) for id, reply in json.load(sys.stdin)), sep='\\n')"
+    )
+    environment = {"OPENBLAS_NUM_THREADS": "2", "PYTHONHASHSEED": "7", "PYTHONPATH": str(Path(__file__).parent.parent)}
+    told = subprocess.run(
+        [sys.executable, "-c", program, str(claims)],
+        input=json.dumps(asked[::-1]),
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    ).stdout.splitlines()
 
-    assert told["score"] == here.score
-    assert told["graded_by"] == "reader 2"
-    assert [one["quote"] for one in told["verdicts"]] == [one.quote for one in here.verdicts]
+    assert told[::-1] == [repr(grader.judge(library.questions[id], reply)) for id, reply in asked]
+    assert {grader.judge(library.questions[id], reply).graded_by for id, reply in asked} == {"reader 3"}
 
 
 def test_without_weights_the_plain_grader_stands_in_and_says_so(library: Library, tmp_path: Path) -> None:
@@ -118,7 +138,7 @@ def test_without_weights_the_plain_grader_stands_in_and_says_so(library: Library
     with pytest.raises(WeightsError, match="encoder"):
         ReaderGrader.load(library, folder=tmp_path)
     judge, reason = offline(library)
-    assert judge.name == "reader 2"
+    assert judge.name == "reader 3"
     assert reason == ""
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -29,10 +30,13 @@ WIRE = Reference(
 
 
 @pytest.fixture(scope="module")
-def judge(library: Library) -> ReferenceGrader:
-    made = against(ReaderGrader.load(library))
+def judge(library: Library, claims: Path) -> ReferenceGrader:
+    made = against(ReaderGrader.load(library, claims))
     assert isinstance(made, ReferenceGrader)
     return made
+
+
+Coach = Callable[..., CompletedProcess[str]]
 
 
 def _score(judge: ReferenceGrader, reference: Reference, answer: str) -> int:
@@ -161,16 +165,23 @@ def test_the_contributions_add_up_to_the_score(judge: ReferenceGrader) -> None:
 # ---------------------------------------------------------------------------------------------- the command
 
 
-def _coach(tmp_path: Path, *arguments: str, said: str) -> CompletedProcess[str]:
+@pytest.fixture
+def coach(tmp_path: Path, claims: Path) -> Coach:
+    """`coach grade` with some arguments and a text on its standard input."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("COACH_", "XDG_"))}
-    environment = kept | {"HOME": str(tmp_path), "PYTHONWARNINGS": "error", "PYTHONPATH": str(Path(__file__).parent.parent)}
-    return subprocess.run(
-        [sys.executable, "-m", "adapters", "grade", *arguments], input=said, capture_output=True, text=True, env=environment,
-        cwd=tmp_path, timeout=120, check=False,
-    )  # fmt: skip
+    root = str(Path(__file__).parent.parent)
+    environment = kept | {"HOME": str(tmp_path), "COACH_CACHE": str(claims), "PYTHONWARNINGS": "error", "PYTHONPATH": root}
+
+    def ran(*arguments: str, said: str) -> CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "adapters", "grade", *arguments], input=said, capture_output=True, text=True, env=environment,
+            cwd=tmp_path, timeout=120, check=False,
+        )  # fmt: skip
+
+    return ran
 
 
-def test_the_command_takes_references_between_questions_of_the_packs(judge: ReferenceGrader, tmp_path: Path) -> None:
+def test_the_command_takes_references_between_questions_of_the_packs(judge: ReferenceGrader, coach: Coach) -> None:
     answer = "the water evaporates and leaves the salt"
     asked = {"id": 7, "question": QUESTION, "reference": SALT.text, "answer": answer}
     lines = [
@@ -184,7 +195,7 @@ def test_the_command_takes_references_between_questions_of_the_packs(judge: Refe
         {**asked, "id": "again", "question": ""},
     ]
 
-    ended = _coach(tmp_path, said="\n".join(json.dumps(line) for line in lines))
+    ended = coach(said="\n".join(json.dumps(line) for line in lines))
 
     graded = [json.loads(line) for line in ended.stdout.splitlines()]
     assert [one["id"] for one in graded] == [7, "p", "again"]
@@ -207,10 +218,10 @@ def test_the_command_takes_references_between_questions_of_the_packs(judge: Refe
     ]
 
 
-def test_explain_takes_the_first_line_or_a_reply_to_a_question(tmp_path: Path) -> None:
+def test_explain_takes_the_first_line_or_a_reply_to_a_question(coach: Coach) -> None:
     asked = json.dumps({"id": 7, "question": QUESTION, "reference": SALT.text, "answer": "the water evaporates"})
-    first = _coach(tmp_path, "--explain", "--json", said=f"\n{asked}\nnot read\n")
-    reply = _coach(tmp_path, "--explain", "--question", "precision", said="precision is TP / (TP + FP)\n")
+    first = coach("--explain", "--json", said=f"\n{asked}\nnot read\n")
+    reply = coach("--explain", "--question", "precision", said="precision is TP / (TP + FP)\n")
 
     assert first.returncode == reply.returncode == 0
     assert [point["point"] for point in json.loads(first.stdout)["points"]] == ["r1", "r2"]
@@ -227,8 +238,8 @@ def test_explain_takes_the_first_line_or_a_reply_to_a_question(tmp_path: Path) -
         (["--json"], "", 2, "--question and --json go with --explain"),
     ],
 )
-def test_explain_says_what_is_wrong_in_a_sentence(tmp_path: Path, arguments: list[str], said: str, status: int, sentence: str) -> None:
-    ended = _coach(tmp_path, *arguments, said=said)
+def test_explain_says_what_is_wrong_in_a_sentence(coach: Coach, arguments: list[str], said: str, status: int, sentence: str) -> None:
+    ended = coach(*arguments, said=said)
 
     assert ended.returncode == status
     assert ended.stderr == f"coach: {sentence}\n"

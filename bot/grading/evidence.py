@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 
 from bot.content import Library, Point, Rubric
 from bot.grading.encoder import Encoder, Read
-from bot.grading.others import Others
+from bot.grading.figures import Figures
+from bot.grading.others import CONTRASTS, Others
 from bot.grading.plain import Lexical
 from bot.grading.polarity import Line, denied, line
 from bot.grading.reading import Window, segments, sentences, stems
@@ -41,11 +42,15 @@ FEATURES = (
     "right", "right2", "contrary", "contrary_any", "right-contrary", "right-other", "words", "words_any", "words_contrary",
     "words_contrary_any", "words-contrary", "states", "denies", "neither", "states_any", "denies_any", "states-neither",
     "denies-neither", "denies-states", "states-denies", "misconception", "right-misconception", "length", "reply", "segments",
-    "core", "weight", "elsewhere", "elsewhere_all", "fits_other", "near",
+    "core", "weight", *CONTRASTS, "numbers", "strange_numbers",
     "clear", "right-clear", "clear_words", "words-clear", "clear_states", "states-clear", "believed", "believed_any",
 )  # fmt: skip
 """The columns of `Evidence.points`."""
 
+
+BELIEFS = ("false", "states", "denies", "neither", "words", "false-right", "words-right")
+"""The columns of `Evidence.misconceptions`, of the segment that is likest to each: likeness, log-odds of what the judge says, likeness
+of words, and how much more it is like the misconception than like any point."""
 
 CLEAR = ("right", "words_any", "states_any")
 """The columns of which `_compared` tells how clear the reply is on its clearer half of points, and how far each point is from that."""
@@ -72,6 +77,7 @@ class Claims:
     mistaken: tuple[tuple[int, ...], ...]
     texts: tuple[str, ...]
     lexical: Lexical
+    figures: Figures
     truths: tuple[tuple[Line, ...], ...]
     """For each point the lines that say it, and last the sentences of the model answer."""
     untruths: tuple[tuple[Line, ...], ...]
@@ -80,7 +86,7 @@ class Claims:
 
 @dataclass(frozen=True)
 class Evidence:
-    """points [points, FEATURES]; misconceptions [misconceptions, 4]: likeness, and log-odds of states, denies, neither.
+    """points [points, FEATURES]; misconceptions [misconceptions, BELIEFS].
 
     best, worst: for each point the segment that speaks most for it, and most against it; stated: for each misconception.
     nearest: for each point the text of the rubric that is nearest to its best segment, for explaining.
@@ -100,6 +106,8 @@ class Evidence:
     """The segments that are a stretch of a misconception, word for word."""
     near: tuple[int, ...] = ()
     """For each point the segment that is likest to it: the one that the first columns of `points` and `nearest` are about."""
+    beside: frozenset[int] = frozenset()
+    """The segments that speak of a neighbouring question's subject, in a reply that does so as a whole."""
 
 
 class Gatherer:
@@ -169,7 +177,9 @@ class Gatherer:
         for n, (k, place) in enumerate(asked):
             if denies[place, k] and logits[n, 0] > logits[n, 1]:
                 logits[n, [0, 1]] = logits[n, [1, 0]]
-        elsewhere = self._others.contrast(rubric, claims.vectors[[n for group in claims.right for n in group]], vectors, right)
+        own = claims.vectors[[n for group in claims.right for n in group]]
+        words_of = [[claims.lexical.mended(stem) for stem in stems(window.text)] for window in windows]
+        elsewhere, beside = self._others.contrast(rubric, own, vectors, right, words_of)
         rows, best, worst, nearest, likest = [], [], [], [], []
         at = 0
         for k, point in enumerate(rubric.points):
@@ -189,6 +199,7 @@ class Gatherer:
                     (judged[:, 1] - judged[:, 2]).max(), (judged[:, 1] - judged[:, 0]).max(), first[0] - first[1],
                     false[i].max(initial=0.0), right[i, k] - false[i].max(initial=0.0), len(windows[i].text.split()) / 24,
                     np.log1p(words), len(windows) / 10, float(point.core), point.weight, *elsewhere[k],
+                    *claims.figures.compared(k, windows[i].text),
                 ]
             )  # fmt: skip
             likest.append(i)
@@ -205,13 +216,21 @@ class Gatherer:
             _first(_turned(point, k, windows, words_wrong, words_right), _denied(k, said_of, about, words_right, quoted))
             for k, point in enumerate(rubric.points)
         )
-        table = np.array([[false[place, j], *logits[at + j]] for j, place in enumerate(stated)]).reshape(len(stated), 4)
+        table = np.array(
+            [
+                [
+                    false[place, j], *logits[at + j], words_false[place, j],
+                    false[place, j] - right[place].max(), words_false[place, j] - words_right[place].max(),
+                ]
+                for j, place in enumerate(stated)
+            ]
+        ).reshape(len(stated), len(BELIEFS))  # fmt: skip
         return Evidence(
             _compared(rubric, np.array(rows), table), table, tuple(best), tuple(worst), tuple(stated), tuple(nearest),
             said_so,
             turned,
             tuple(_nearly(words_false[:, j], words_right.max(axis=1)) for j in range(len(stated))),
-            _echoed(rubric, windows, quoted), tuple(likest),
+            _echoed(rubric, windows, quoted), tuple(likest), beside,
         )  # fmt: skip
 
     @staticmethod
@@ -244,7 +263,7 @@ class Gatherer:
         untruths = [*(point.contrary for point in rubric.points), *((one.statement, *one.phrasings) for one in rubric.misconceptions)]
         return Claims(
             vectors, tuple(wanted[: len(right)]), tuple(wanted[len(right) :]), tuple(right), tuple(wrong), tuple(mistaken),
-            tuple(texts), Lexical(rubric),
+            tuple(texts), Lexical(rubric), Figures.of_rubric(rubric),
             *(tuple(tuple(line(text) for text in group) for group in groups) for groups in (truths, untruths)),
         )  # fmt: skip
 

@@ -216,7 +216,7 @@ def _misconceptions(judge: WatchedReader, rubric: Rubric, evidence: Evidence, gr
     named = {mistaken.misconception for mistaken in grade.misconceptions}
     covered = {verdict.point for verdict in grade.verdicts if verdict.finding is Finding.COVERED}
     for j, one in enumerate(rubric.misconceptions):
-        cosine, *judged = (float(number) for number in evidence.misconceptions[j])
+        cosine, *judged = (float(number) for number in evidence.misconceptions[j][:4])
         said = evidence.believed[j]
         why = ""
         if said is not None:

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import permutations
 
 from bot.content import Rubric
@@ -24,6 +25,9 @@ SURE = 0.9
 
 MOST = 12
 """Formulas of a reply that are compared."""
+
+BESIDE = 40
+"""Characters after a formula in which it may be named."""
 
 _ALIASES = (
     (r"true[\s-]+positives?|hits", "tp"), (r"false[\s-]+positives?|false[\s-]+alarms?", "fp"),
@@ -108,6 +112,8 @@ class Sheet:
     rates: dict[str, str]
     """The point of each usual rate whose formula it has."""
     known: frozenset[str]
+    subject: str = ""
+    """The usual rate that the question asks for, where it names exactly one: "it" is that one."""
     equal: dict[tuple[Tree, Tree], bool] = field(default_factory=dict)
 
     @classmethod
@@ -138,7 +144,8 @@ class Sheet:
                 false = [tree for text in point.contrary for said in _formulas(text, known | _COUNTS) for tree in said.trees]
                 trees[point.id] = tuple(tree for tree in trees[point.id] if not any(same(tree, other) for other in false))
         rates = {name: id for name, plain in _PLAIN.items() for id, group in trees.items() if any(same(plain, tree) for tree in group)}
-        return cls(trees, {id: frozenset(group) for id, group in of.items()}, rates, known)
+        asked = dict.fromkeys(name for name in _named(rubric.prompt) if name in rates)
+        return cls(trees, {id: frozenset(group) for id, group in of.items()}, rates, known, next(iter(asked)) if len(asked) == 1 else "")
 
     def same(self, one: Tree, other: Tree) -> bool:
         """As `algebra.same`, remembered."""
@@ -159,7 +166,7 @@ def found(sheet: Sheet, text: str, windows: Sequence[Window]) -> tuple[Found, ..
     for said in _formulas(text, sheet.known | _COUNTS):
         if not any(window.start < said.end and said.start < window.end for window in windows):
             continue
-        made += _judged(sheet, said, counts)
+        made += _judged(sheet, said, counts) or _meant(sheet, said, text)
         if len(made) >= MOST:
             break
     return tuple(made)
@@ -186,7 +193,23 @@ def applied(verdicts: tuple[Verdict, ...], told: Sequence[Found], text: str) -> 
     return tuple(made)
 
 
-def _judged(sheet: Sheet, said: _Said, counts: dict[str, float]) -> Iterator[Found]:
+def _judged(sheet: Sheet, said: _Said, counts: dict[str, float]) -> list[Found]:
+    return list(_each(sheet, said, counts))
+
+
+def _meant(sheet: Sheet, said: _Said, text: str) -> list[Found]:
+    """A formula without a name is of what was named last or else of what the question asks for: where it is that of another usual
+    rate, the two were swapped."""
+    before, after = _named(text[: said.start])[-1:], _named(text[said.end : said.end + BESIDE])[:1]
+    if _rate(said.of) or not sheet.subject or not {*before, *after} <= {sheet.subject}:
+        return []
+    others = [plain for name, plain in _PLAIN.items() if name != sheet.subject]
+    trees = [one for tree in said.trees if names(tree) for one in (tree, *_sloppy(tree))]
+    swapped = any(sheet.same(tree, plain) for tree in trees for plain in others)
+    return [Found(sheet.rates[sheet.subject], said.start, said.end, False)] if swapped else []
+
+
+def _each(sheet: Sheet, said: _Said, counts: dict[str, float]) -> Iterator[Found]:
     rate = _rate(said.of)
     letters = [tree for tree in said.trees if names(tree)]
     for tree in letters:
@@ -254,6 +277,15 @@ def _rate(of: str) -> str:
     return next((name for pattern, name in _RATE if pattern.fullmatch(of)), "")
 
 
+def _named(text: str) -> list[str]:
+    """The usual rates that a text names, in the order of their places."""
+    found: dict[int, str] = {}
+    for pattern, name in _RATE:
+        for match in pattern.finditer(text):
+            found.setdefault(match.start(), name)
+    return [found[at] for at in sorted(found)]
+
+
 def _counts(text: str) -> dict[str, float]:
     """Counts that a reply gives by name: "8 true positives", "FP = 2". None of one that it gives twice."""
     for pattern, new in _WORDS[:4]:
@@ -274,6 +306,7 @@ def _read(text: str) -> Tree | None:
         return None
 
 
+@lru_cache(maxsize=4096)
 def _spelled(text: str) -> str:
     for pattern, new in _WORDS:
         text = pattern.sub(f" {new} ", text)
@@ -347,6 +380,7 @@ def _longest(text: str, known: frozenset[str], at_start: bool) -> tuple[Tree, in
     return best
 
 
+@lru_cache(maxsize=20_000)
 def _usable(word: str, known: frozenset[str]) -> bool:
     """Whether a word or sign may stand in a formula."""
     if not word[0].isalpha():

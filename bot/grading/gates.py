@@ -95,6 +95,15 @@ _ORDERS = re.compile(
 )  # fmt: skip
 
 
+_HINTS = (
+    *"""ignor disregard forget overrid bypass skip full 10 score grade mark point give award grant grad evaluator examiner assessor
+    reviewer interviewer assistant debug maintenance system developer admin answer reply response submission rubric item criteri
+    verdict covered missing feedback""".split(),  # noqa: SIM905
+    "language model", "ai model", "rate me", "rate us",
+)  # fmt: skip
+"""One of them stands in whatever _ORDERS finds: to look for them first costs a hundredth."""
+
+
 def language(text: str) -> str:
     """ "en", another language's two letters, "other" for another script, or "" where there is too little to tell."""
     letters = [ch for ch in text if ch.isalpha()]
@@ -126,7 +135,8 @@ def _latin(ch: str) -> bool:
 
 def orders(text: str) -> bool:
     """Whether a stretch of a reply speaks to the grader instead of answering."""
-    return _ORDERS.search(text) is not None
+    low = " ".join(text.lower().split())
+    return any(hint in low for hint in _HINTS) and _ORDERS.search(text) is not None
 
 
 def heap(text: str) -> bool:
@@ -147,6 +157,9 @@ _PLEASANT = re.compile(
     |\bi\s+(?:really\s+)?(?:enjoyed|enjoy|loved|love)\b.{0,30}\b(?:question|thinking|interview|talking)\b""",
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
+_PLEASANT_HINTS = ("thank", "question", "interviewer", "coach", "you", "enjoy", "love")
+"""One of them stands in whatever _PLEASANT finds."""
+
 LEAST = 4
 """Words that carry meaning from which a stretch may be the question said back."""
 
@@ -156,10 +169,15 @@ def evidence(windows: list[Window], prompt: str = "") -> tuple[list[Window], boo
     heap of keywords amid sentences, and the question said back word for word."""
     ordered = [window for window in windows if not orders(window.text)]
     asked = stems(prompt)
-    kept = [window for window in ordered if not _PLEASANT.search(window.text) and not heap(window.text) and not _within(window.text, asked)]
+    kept = [window for window in ordered if not _pleasant(window.text) and not heap(window.text) and not _within(window.text, asked)]
     if all(heap(window.text) for window in ordered):  # nothing but heaps: the whole is one, which has a note of its own
         kept = ordered
     return kept, len(ordered) < len(windows)
+
+
+def _pleasant(text: str) -> bool:
+    low = " ".join(text.lower().split())
+    return any(hint in low for hint in _PLEASANT_HINTS) and _PLEASANT.search(text) is not None
 
 
 def _within(text: str, asked: tuple[str, ...]) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -22,15 +22,23 @@ NAME = "plain 2"
 COVERED = 0.66
 PARTLY = 0.5
 MISTAKEN = 0.72
+REMEMBERED = 5_000
+"""Words whose misspelling is looked up once, for each rubric."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """A phrasing, ready to be compared."""
+    """A line of a rubric, ready to be compared. place: its number among the rubric's lines."""
 
-    stems: frozenset[str]
-    pairs: frozenset[tuple[str, str]]
-    weight: float
+    place: int
+    negated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A window's words. near: its likeness to each line of the rubric, 0..1."""
+
+    near: Sequence[float]
     negated: bool
 
 
@@ -78,10 +86,15 @@ class Lexical:
             texts += [point.statement, *point.phrasings, *point.contrary]
         for one in rubric.misconceptions:
             texts += [one.statement, *one.phrasings]
-        counts = Counter(stem for text in texts for stem in set(stems(text)))
+        counts = Counter(stem for text in texts for stem in dict.fromkeys(stems(text)))
         self.rarity = {stem: 1.0 + math.log(len(texts) / count) for stem, count in counts.items()}
-        for stem in set(stems(rubric.prompt)):
+        for stem in dict.fromkeys(stems(rubric.prompt)):
             self.rarity[stem] = self.rarity[stem] * 0.5
+        self._texts: list[tuple[float, int]] = []
+        """For each line the weight of its words and the number of its pairs."""
+        self._having: dict[str, list[int]] = {}
+        self._paired: dict[tuple[str, str], list[int]] = {}
+        self._mended: dict[str, str] = {}
         self.right = [[self._text(text) for text in (point.statement, *point.phrasings)] for point in rubric.points]
         self.contrary = [[self._text(text) for text in point.contrary] for point in rubric.points]
         self.false = [[self._text(text) for text in (one.statement, *one.phrasings)] for one in rubric.misconceptions]
@@ -92,53 +105,65 @@ class Lexical:
             ]
             for index, point in enumerate(rubric.points)
         ]
+        self._untrue = [text for texts in (*self.false, *self.contrary) for text in texts]
 
     def _text(self, text: str) -> _Text:
-        found = stems(text)
-        return _Text(
-            frozenset(found),
-            frozenset(pairwise(found)),
-            sum(self.rarity.get(stem, 1.0) for stem in set(found)) or 1.0,
-            negations(text) % 2 == 1,
-        )
+        """A line of the rubric; its words are entered in the index."""
+        found, place = stems(text), len(self._texts)
+        words, pairs = dict.fromkeys(found), dict.fromkeys(pairwise(found))
+        for word in words:
+            self._having.setdefault(word, []).append(place)
+        for pair in pairs:
+            self._paired.setdefault(pair, []).append(place)
+        self._texts.append((sum(self.rarity[word] for word in words) or 1.0, len(pairs)))
+        return _Text(place, negations(text) % 2 == 1)
 
-    def read(self, window: Window) -> _Text:
-        """A window's words, with its misspellings taken for the rubric's own words."""
+    def read(self, window: Window) -> _Said:
+        """A window's words against all lines of the rubric, with its misspellings taken for the rubric's own words.
+
+        Sums run in the order of the words, never of a set, so that the last bit is the same in any process."""
         found = [self.mended(stem) for stem in stems(window.text)]
-        return _Text(
-            frozenset(found),
-            frozenset(pairwise(found)),
-            sum(self.rarity.get(stem, 1.0) for stem in set(found)) or 1.0,
-            negations(window.text) % 2 == 1,
-        )
+        words = dict.fromkeys(found)
+        shared: dict[int, float] = {}
+        joint: dict[int, int] = {}
+        whole = 0.0
+        for word in words:
+            rarity = self.rarity.get(word, 1.0)
+            whole += rarity
+            for place in self._having.get(word, ()):
+                shared[place] = shared.get(place, 0.0) + rarity
+        for pair in dict.fromkeys(pairwise(found)):
+            for place in self._paired.get(pair, ()):
+                joint[place] = joint.get(place, 0) + 1
+        near = [0.0] * len(self._texts)
+        for place, share in shared.items():  # how much of the line is said, how little else, and in what order
+            weight, pairs = self._texts[place]
+            recall = share / weight
+            near[place] = 0.6 * recall + 0.2 * share / whole + 0.2 * (joint.get(place, 0) / pairs if pairs else recall)
+        return _Said(near, negations(window.text) % 2 == 1)
 
     def mended(self, word: str) -> str:
         """A stem, or the rubric's own one that it is a misspelling of."""
         if word in self.rarity or len(word) < 5:
             return word
-        near = [known for known in self.rarity if known[0] == word[0] and abs(len(known) - len(word)) <= 1 and len(known) >= 5]
-        return next((known for known in near if OSA.distance(known, word, score_cutoff=1) <= 1), word)
+        made = self._mended.get(word)
+        if made is None:
+            near = [known for known in self.rarity if known[0] == word[0] and abs(len(known) - len(word)) <= 1 and len(known) >= 5]
+            made = next((known for known in near if OSA.distance(known, word, score_cutoff=1) <= 1), word)
+            if len(self._mended) < REMEMBERED:
+                self._mended[word] = made
+        return made
 
-    def _likeness(self, said: _Text, text: _Text) -> float:
-        """0..1: how much of `text` is said, and how little else."""
-        shared = sum(self.rarity.get(stem, 1.0) for stem in said.stems & text.stems)
-        if not shared:
-            return 0.0
-        recall = shared / text.weight
-        precision = shared / said.weight
-        order = len(said.pairs & text.pairs) / len(text.pairs) if text.pairs else recall
-        return 0.6 * recall + 0.2 * precision + 0.2 * order
-
-    def best(self, said: _Text, texts: Iterable[_Text]) -> tuple[float, bool]:
+    def best(self, said: _Said, texts: Iterable[_Text]) -> tuple[float, bool]:
         """The likeness to the nearest of `texts`, and whether the two agree in being negated."""
         best, agree = 0.0, True
         for text in texts:
-            likeness = self._likeness(said, text)
+            likeness = said.near[text.place]
             if likeness > best:
                 best, agree = likeness, said.negated == text.negated
         return best, agree
 
-    def mistaken(self, read: list[tuple[Window, _Text]]) -> tuple[Mistaken, ...]:
+    def mistaken(self, read: list[tuple[Window, _Said]]) -> tuple[Mistaken, ...]:
         found = []
         for index, one in enumerate(self.rubric.misconceptions):
             best: tuple[float, Window] | None = None
@@ -153,12 +178,11 @@ class Lexical:
                 found.append(Mistaken(one.id, best[1].text, best[1].start, best[1].end))
         return tuple(found)
 
-    def verdict(self, index: int, read: list[tuple[Window, _Text]]) -> Verdict:
+    def verdict(self, index: int, read: list[tuple[Window, _Said]]) -> Verdict:
         point = self.rubric.points[index]
         best: tuple[float, Window] | None = None
         worst: tuple[float, Window] | None = None
         wrong = self.wrong[index]
-        anything_false = [text for texts in (*self.false, *self.contrary) for text in texts]
         for window, said in read:
             right, agree = self.best(said, self.right[index])
             if right < PARTLY - 0.1:
@@ -167,7 +191,7 @@ class Lexical:
                     worst = (contrary, window)
                 continue
             contrary, opposed = self.best(said, wrong)
-            false, false_agree = self.best(said, anything_false)
+            false, false_agree = self.best(said, self._untrue)
             if (false > right and false_agree) or (right >= 0.85 and not agree):
                 against = max(contrary if opposed else 0.0, right if not agree else 0.0)
                 if against >= COVERED and (worst is None or against > worst[0]):

@@ -123,7 +123,7 @@ Proofs = Sequence[Callable[[Case], Failures]]
 BY_WORDS: Proofs = (answers, beliefs, key_sentences, heaped, calculations)
 """What the plain grader proves: that a rubric and its model answer hang together, word by word and number by number."""
 
-BY_READING: Proofs = (answers, beliefs, heaped)
+BY_READING: Proofs = (answers, beliefs, heaped, besides)
 """What the grader that learners meet proves."""
 
 

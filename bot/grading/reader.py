@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot.content import Library, Point, Rubric
-from bot.grading import arithmetic, formulas, gates
+from bot.grading import arithmetic, formulas, gates, inequalities
 from bot.grading.encoder import Encoder, WeightsError
 from bot.grading.evidence import FEATURES, KEPT, Evidence, Gatherer, Numbers
 from bot.grading.reading import LONGEST, Window, segments, shortened
 from bot.model import Finding, Grade, Mistaken, Verdict
 
-VERSION = "reader 2"
+VERSION = "reader 3"
 WEIGHTS = Path(__file__).parent / "weights"
 
 LEAST, MOST = 0.2, 0.75
@@ -112,7 +112,7 @@ class ReaderGrader:
     def __init__(self, gatherer: Gatherer, head: Head) -> None:
         self.gatherer = gatherer
         self.head = head
-        self._sheets: OrderedDict[int, tuple[Rubric, formulas.Sheet]] = OrderedDict()
+        self._sheets: OrderedDict[int, tuple[Rubric, formulas.Sheet, inequalities.Told]] = OrderedDict()
 
     @classmethod
     def load(cls, library: Library, cache: Path | None = None, folder: Path = WEIGHTS) -> ReaderGrader:
@@ -136,18 +136,20 @@ class ReaderGrader:
             verdicts = tuple(Verdict(point.id, Finding.MISSING) for point in rubric.points)
             return Grade(0, verdicts, (), VERSION, " ".join([*notes, *(["keywords"] if windows else [])]))
         evidence = self.gatherer.gather(rubric, windows, sum(len(window.text.split()) for window in windows))
-        verdicts = formulas.applied(self.verdicts(rubric, evidence, windows), formulas.found(self._sheet(rubric), text, windows), text)
+        sheet, orders_of = self._sheet(rubric)
+        told = formulas.found(sheet, text, windows) + inequalities.turned(orders_of, text, windows)
+        verdicts = formulas.applied(self.verdicts(rubric, evidence, windows), told, text)
         mistaken = self.mistaken(rubric, evidence, windows, verdicts)
         return Grade(arithmetic.score(rubric, verdicts, mistaken), verdicts, mistaken, VERSION, " ".join(notes))
 
-    def _sheet(self, rubric: Rubric) -> formulas.Sheet:
-        """The rubric's formulas, read once."""
+    def _sheet(self, rubric: Rubric) -> tuple[formulas.Sheet, inequalities.Told]:
+        """The rubric's formulas and inequalities, read once."""
         kept = self._sheets.get(id(rubric))
         if kept is None or kept[0] is not rubric:
-            kept = self._sheets[id(rubric)] = (rubric, formulas.Sheet.of_rubric(rubric))
+            kept = self._sheets[id(rubric)] = (rubric, formulas.Sheet.of_rubric(rubric), inequalities.of_rubric(rubric))
             while len(self._sheets) > KEPT:
                 self._sheets.popitem(last=False)
-        return kept[1]
+        return kept[1:]
 
     def verdicts(self, rubric: Rubric, evidence: Evidence, windows: Sequence[Window]) -> tuple[Verdict, ...]:
         """A verdict for each point: contradicted where that is the likeliest, else by the share of it that is expected."""
@@ -167,6 +169,8 @@ class ReaderGrader:
                 contradicted, sure = True, 1.0
             elif evidence.best[k] in false:
                 strength = 0.0
+            if not contradicted and (evidence.best[k] if said is None else said) in evidence.beside:
+                said, strength = None, 0.0
             if (
                 said is None
                 and not contradicted
@@ -194,7 +198,8 @@ class ReaderGrader:
         found = []
         for j, one in enumerate(rubric.misconceptions):
             said = evidence.believed[j]
-            if said is None and (chances[j] < STATED or one.reverses in right):
+            likely = chances[j] >= STATED and one.reverses not in right and not _quoted(windows[evidence.stated[j]], rubric)
+            if said is None and not likely:
                 continue
             window = windows[evidence.stated[j] if said is None else said]
             sure = 1.0 if said is not None else round(float(chances[j]), 3)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -23,6 +24,7 @@ sys.path[:0] = [str(ROOT)]
 from bot.content import Library, Question, default_folder, load  # noqa: E402
 from bot.grading import OffLoop, offline  # noqa: E402
 from bot.grading.plain import PlainGrader  # noqa: E402
+from bot.grading.reading import negations, stems, tokens  # noqa: E402
 
 TIMES, TOGETHER, TAP = 60, 50, 0.005
 
@@ -48,18 +50,20 @@ print(loaded, worked, held - before, resident() - before)
 """
 
 
-def reply(question: Question) -> str:
-    """120 words about a question: its model answer and then its phrasings."""
-    lines = [question.answer, *(text for point in question.points for text in point.phrasings)]
-    return " ".join(" ".join(lines).split()[:120])
+def replies(question: Question, times: int = TIMES) -> list[str]:
+    """So many different replies of 120 words about a question: sentences of its model answer and its phrasings, in another order each
+    time, so that nothing remembered of the last reply makes the next one quicker than a learner's would be."""
+    rng = random.Random(1)
+    lines = [*question.answer.split(". "), *(text for point in question.points for text in point.phrasings)]
+    return [" ".join(". ".join(rng.sample(lines, len(lines))).split()[:120]) for _ in range(times)]
 
 
-def timed(what: Callable[[], object], times: int) -> tuple[list[float], list[float]]:
-    """Milliseconds of the clock, and of the processor, for each time."""
+def timed(what: Callable[[str], object], texts: list[str]) -> tuple[list[float], list[float]]:
+    """Milliseconds of the clock, and of the processor, for each text."""
     wall, cpu = [], []
-    for _ in range(times):
+    for text in texts:
         began, worked = time.perf_counter(), time.process_time()
-        what()
+        what(text)
         wall.append(1000 * (time.perf_counter() - began))
         cpu.append(1000 * (time.process_time() - worked))
     return wall, cpu
@@ -76,8 +80,8 @@ async def stalls(library: Library, folder: Path) -> tuple[float, float]:
     """The longest and the mean time, in milliseconds, by which a tap came late while fifty grades were made."""
     grader = OffLoop(lambda: offline(library, folder)[0])
     question = library.questions["precision"]
-    text = reply(question)
-    await grader.grade(question, text)
+    texts = replies(question, TOGETHER)
+    await grader.grade(question, texts[0])
     late: list[float] = []
     done = asyncio.Event()
 
@@ -88,7 +92,7 @@ async def stalls(library: Library, folder: Path) -> tuple[float, float]:
             late.append(1000 * (time.perf_counter() - began - TAP))
 
     tapping = asyncio.create_task(taps())
-    await asyncio.gather(*(grader.grade(question, text) for _ in range(TOGETHER)))
+    await asyncio.gather(*(grader.grade(question, text) for text in texts))
     done.set()
     await tapping
     grader.close()
@@ -99,21 +103,24 @@ def main() -> int:
     print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     library = load(default_folder())
     question = next(one for one in library.questions.values() if len(one.points) == 6)
-    text = reply(question)
+    first, *texts = replies(question, TIMES + 1)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         judge, reason = offline(library, folder)
         if reason:
             print(reason, file=sys.stderr)
-        judge.judge(question, text)
-        wall, cpu = timed(lambda: judge.judge(question, text), TIMES)
-        what = f"{judge.name}: {len(text.split())} words against {len(question.points)} points of {question.id}"
+        judge.judge(question, first)
+        wall, cpu = timed(lambda text: judge.judge(question, text), texts)
+        what = f"{judge.name}: {len(first.split())} words against {len(question.points)} points of {question.id}"
         shown(what, wall, cpu, "p50 under 60, p95 under 120")
         clock, worked = (1000 / statistics.mean(one) for one in (wall, cpu))
         print(f"  replies a second on one core: {clock:.0f} by the clock, {worked:.0f} of the processor; wanted: 20")
         plain = PlainGrader()
-        plain.judge(question, text)
-        shown("the plain mode, the same", *timed(lambda: plain.judge(question, text), TIMES), "under 3")
+        plain.judge(question, first)
+        tokens.cache_clear()  # the reader has split these very texts into words
+        stems.cache_clear()
+        negations.cache_clear()
+        shown("the plain mode, the same", *timed(lambda text: plain.judge(question, text), texts), "under 3")
         for one in list(library.questions.values())[:40]:
             judge.judge(one, one.answer)  # so that the cache is there
         found = []

@@ -14,6 +14,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from bot.content import Library, default_folder, load
 from bot.grading import gates
 from bot.grading.evidence import FEATURES, Evidence, Gatherer
 from bot.grading.reading import segments
-from bot.grading.training.made import Made, cut, of_answers, of_lines, shares
+from bot.grading.training.made import Made, cut, of_answers, of_lines, of_neighbours, shares, spared
 from bot.grading.training.memory import Remembering
 
 Floats = NDArray[np.float64]
@@ -32,7 +33,7 @@ SEED, MODELS = 1, 5
 
 COUNTS = {
     "marked": 3.0, "hard": 1.0, "cut": 0.2, "hard cut": 0.1,
-    "answer": 0.025, "answer cut": 0.05, "neighbour": 0.04, "heap": 0.025, "asked": 0.025, "lines": 0.05,
+    "answer": 0.025, "answer cut": 0.05, "neighbour": 0.08, "heap": 0.025, "asked": 0.025, "lines": 0.1,
 }  # fmt: skip
 """How much a reply of each kind counts. Those written to be `hard` (swapped, right and then wrong, with wrong numbers) count less
 than the others, because there are more of them than learners will write."""
@@ -40,31 +41,28 @@ than the others, because there are more of them than learners will write."""
 RARER = 0.4
 """By how much the log-odds of a contradiction are lowered in the end, for the same reason."""
 
-TUNED = "ml-interview"
-"""The pack on whose lines the encoder was tuned."""
+LINES = 8
+"""Replies that are made of the lines of each question which the encoder was not tuned on."""
 
 
-def replies(file: Path, library: Library, gatherer: Gatherer) -> Iterator[tuple[Made, dict[str, float] | None]]:
+def replies(file: Path, library: Library, gatherer: Gatherer) -> Iterator[Made]:
     """All replies to learn from; of marked ones also how many of their readers saw each misconception, if they looked for it."""
     rng = random.Random(SEED)
-    for line in file.read_text("utf-8").splitlines():
-        row = json.loads(line)
-        if not row["held"]:
-            continue
+    marked = [row for row in map(json.loads, file.read_text("utf-8").splitlines()) if row["held"]]
+    for row in marked:
         question, hard = library.questions[row["question_id"]], row.get("hard", False)
         labels = tuple(shares([reader[point.id] for reader in row["points"] if point.id in reader]) for point in question.points)
         stated = {
             one.id: sum(one.id in reader for reader in row["false"]) / len(row["false"]) for one in question.misconceptions if row["false"]
         }
-        yield Made("hard" if hard else "marked", question, row["answer"], labels), stated or None
+        yield Made("hard" if hard else "marked", question, row["answer"], labels, stated)
         for made in cut(row, question, 4 if hard else 6, rng):
-            yield Made("hard cut" if hard else "cut", question, made.text, made.labels), None
-    for made in of_answers(library, gatherer, rng):
-        yield made, None
+            yield replace(made, kind="hard cut" if hard else "cut")
+    yield from of_answers(library, gatherer, rng)
+    yield from of_neighbours(library, gatherer, marked, rng)
     for question in library.questions.values():
-        if question.pack != TUNED:
-            for made in of_lines(question, 1, rng):
-                yield made, None
+        if spared(question.id):
+            yield from of_lines(question, LINES, rng)
 
 
 def gathered(file: Path, weights: Path) -> tuple[Floats, Floats, Floats, Floats, Floats]:
@@ -77,7 +75,7 @@ def gathered(file: Path, weights: Path) -> tuple[Floats, Floats, Floats, Floats,
     tables: list[Floats] = []
     believed: list[float] = []
     kinds: Counter[str] = Counter()
-    for made, stated in replies(file, library, gatherer):
+    for made in replies(file, library, gatherer):
         evidence = _evidence(made, gatherer)
         if evidence is None:
             continue
@@ -87,9 +85,10 @@ def gathered(file: Path, weights: Path) -> tuple[Floats, Floats, Floats, Floats,
                 points.append(features)
                 labels.append(label)
                 counts.append(COUNTS[made.kind])
-        for j, one in enumerate(made.question.misconceptions if stated else ()):
-            tables.append(evidence.misconceptions[j])
-            believed.append(stated[one.id] if stated else 0.0)
+        for j, one in enumerate(made.question.misconceptions):
+            if one.id in made.stated:
+                tables.append(evidence.misconceptions[j])
+                believed.append(made.stated[one.id])
     print(", ".join(f"{count} {kind}" for kind, count in kinds.items()))
     return np.array(points), np.array(labels), np.array(counts), np.array(tables), np.array(believed)
 
