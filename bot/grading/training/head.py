@@ -41,7 +41,7 @@ than the others, because there are more of them than learners will write."""
 RARER = 0.4
 """By how much the log-odds of a contradiction are lowered in the end, for the same reason."""
 
-LINES = 8
+LINES = 14
 """Replies that are made of the lines of each question which the encoder was not tuned on."""
 
 
