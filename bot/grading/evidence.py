@@ -29,8 +29,8 @@ Floats = NDArray[np.float32]
 Numbers = NDArray[np.floating[Any]]
 
 MOST_SEGMENTS = 60
-KEPT = 12
-"""Rubrics kept in memory, at about 5 MiB each; another is read from the cache in some milliseconds."""
+KEPT = 16
+"""Rubrics kept in memory, at one to two MiB each; another is read from the cache in some milliseconds."""
 
 TOGETHER = 5
 """Windows of one sentence that are read together, at most."""
@@ -275,9 +275,8 @@ class Gatherer:
             file = self._cache / f"claims-{digest}.npz"
             try:
                 with np.load(file, allow_pickle=False) as kept:
-                    borders = kept["borders"]
-                    reads = [Read(kept["states"][a:b], kept["vectors"][n]) for n, (a, b) in zip(wanted, borders, strict=True)]
-                    return kept["vectors"], reads
+                    vectors, states, borders = (kept[name] for name in ("vectors", "states", "borders"))  # each is read when it is named
+                    return vectors, [Read(states[a:b], vectors[n]) for n, (a, b) in zip(wanted, borders, strict=True)]
             except (OSError, KeyError, ValueError, EOFError):
                 pass
         read = self.encoder.read(texts)
