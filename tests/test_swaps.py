@@ -89,9 +89,12 @@ def test_the_answer_to_the_neighbouring_question_earns_little(grader: ReaderGrad
     own, other = library.questions["precision"], library.questions["recall"]
     both = f"{own.answer} By the way: {other.answer}"
 
-    assert (grader.judge(own, other.answer).score or 0) < 30
+    grade = grader.judge(own, other.answer)
+    assert (grade.score or 0) < 30
+    assert "neighbour" in grade.note.split()
     assert (grader.judge(other, own.answer).score or 0) < 30
     assert (grader.judge(own, both).score or 0) >= 90
+    assert grader.judge(own, own.answer).note == ""
 
 
 def test_a_formula_of_another_rate_is_no_definition(grader: ReaderGrader, library: Library) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Protocol
@@ -15,6 +18,10 @@ from bot.model import Grade
 
 LONGEST = 60.0
 """Seconds that judging one reply may take, the loading of the judge included."""
+
+
+YIELDING = 10
+"""How nice the thread is that judges (-20..19): a tap is served first where both want the processor."""
 
 
 class Judge(Protocol):
@@ -89,6 +96,9 @@ class OffLoop:
         return done
 
     def _run(self, queue: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]) -> None:
+        if sys.platform == "linux":  # there a thread has a priority of its own
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), YIELDING)
         while (item := queue.get()) is not None and queue is self._work:
             done, work = item
             if not done.set_running_or_notify_cancel():

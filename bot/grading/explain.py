@@ -34,6 +34,7 @@ GATES = {
     "language": "The reply is not in English, so it can't be graded: no score, which is not a zero.",
     "keywords": "The reply is a heap of keywords: words without sentences earn nothing.",
     "instructions": "What speaks to the grader was left out of the evidence.",
+    "neighbour": "It answers a neighbouring question rather: segments that speak of that one make no point.",
     "cut": f"Only the first {LONGEST:,} characters were read.",
 }
 """What each word of `Grade.note` means."""
@@ -193,7 +194,10 @@ def _points(judge: WatchedReader, rubric: Rubric, evidence: Evidence) -> Iterato
         ]
         said, unsaid = evidence.verbatim[k], evidence.reversed[k]
         settled = ""
-        if said is not None:
+        place = evidence.best[k] if said is None else said
+        if place in evidence.beside and unsaid is None:
+            settled = f"segment {place + 1} speaks of a neighbouring question"
+        elif said is not None:
             settled = f"segment {said + 1} says it in the rubric's own words"
         elif unsaid is not None:
             settled = f"segment {unsaid + 1} says the contrary in the rubric's own words"

@@ -136,6 +136,8 @@ class ReaderGrader:
             verdicts = tuple(Verdict(point.id, Finding.MISSING) for point in rubric.points)
             return Grade(0, verdicts, (), VERSION, " ".join([*notes, *(["keywords"] if windows else [])]))
         evidence = self.gatherer.gather(rubric, windows, sum(len(window.text.split()) for window in windows))
+        if evidence.beside:
+            notes.append("neighbour")
         sheet, orders_of = self._sheet(rubric)
         told = formulas.found(sheet, text, windows) + inequalities.turned(orders_of, text, windows)
         verdicts = formulas.applied(self.verdicts(rubric, evidence, windows), told, text)
