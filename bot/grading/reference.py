@@ -26,7 +26,7 @@ from bot.grading.reader import WEIGHTS, ReaderGrader
 from bot.grading.reading import LONGEST, NEGATORS, STOP, Window, negations, segments, shortened, stem, tokens
 from bot.model import Finding, Grade, Verdict
 
-VERSION = "reference 1"
+VERSION = "reference 2"
 
 NUMBERS = ("whole", "clause", "said", "both", "new_words", "written", "ratio", "ratio_long", "length", "length2")
 """What is looked at, in the order of the columns.

@@ -24,8 +24,9 @@ from bot.content import Library, default_folder, load
 from bot.grading import gates
 from bot.grading.evidence import FEATURES, Evidence, Gatherer
 from bot.grading.reading import segments
-from bot.grading.training.made import Made, cut, of_answers, of_lines, of_neighbours, shares, spared
+from bot.grading.training.made import Made, cut, of_answers, of_lines, of_neighbours, shares
 from bot.grading.training.memory import Remembering
+from bot.grading.training.texts import spared
 
 Floats = NDArray[np.float64]
 
@@ -40,6 +41,9 @@ than the others, because there are more of them than learners will write."""
 
 RARER = 0.4
 """By how much the log-odds of a contradiction are lowered in the end, for the same reason."""
+
+FOR_VERDICTS = 0
+"""Those of the questions that the encoder is not tuned on whose lines fit the verdicts; the others are for measuring."""
 
 LINES = 14
 """Replies that are made of the lines of each question which the encoder was not tuned on."""
@@ -61,7 +65,7 @@ def replies(file: Path, library: Library, gatherer: Gatherer) -> Iterator[Made]:
     yield from of_answers(library, gatherer, rng)
     yield from of_neighbours(library, gatherer, marked, rng)
     for question in library.questions.values():
-        if spared(question.id):
+        if spared(question.id) == FOR_VERDICTS:
             yield from of_lines(question, LINES, rng)
 
 

@@ -7,7 +7,6 @@ every mixture of said and unsaid.
 
 from __future__ import annotations
 
-import hashlib
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -147,11 +146,6 @@ def _apart(question: Question, other: Question, gatherer: Gatherer) -> tuple[Lab
     own, theirs = gatherer.claims(question), gatherer.claims(other)
     lines = theirs.vectors[[n for group in theirs.right for n in group]]
     return tuple(None if (own.vectors[list(group)] @ lines.T).max() >= TWINS else UNSAID for group in own.right)
-
-
-def spared(id: str) -> bool:
-    """Whether a question's lines are never used to tune the encoder but to fit the head, which so sees what it makes of new ones."""
-    return int(hashlib.md5(id.encode(), usedforsecurity=False).hexdigest(), 16) % 10 == 0
 
 
 def of_lines(question: Question, times: int, rng: random.Random) -> Iterator[Made]:
