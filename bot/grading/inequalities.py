@@ -71,7 +71,7 @@ def orders(text: str) -> Iterator[Order]:
 
 
 def _side(text: str) -> frozenset[str]:
-    return frozenset(stems(_POINT.sub("p", text)))
+    return frozenset(stem for stem in stems(_POINT.sub("p", text)) if stem[0].isalnum())
 
 
 def turned(told: Told, text: str, windows: Sequence[Window]) -> tuple[Found, ...]:

@@ -34,6 +34,9 @@ ELSEWHERE = -0.5
 """`told_all` below which a reply answers a neighbouring question. Of 205 good marked replies none came below -0.2; of 274 model answers
 to the next question of the topic none above -0.85."""
 
+OWN = 0.15
+"""`told` from which a segment of such a reply still speaks of the question that was asked."""
+
 KEPT = 8
 """Topics whose lines are kept in memory, at about half a MiB each."""
 
@@ -69,7 +72,7 @@ class Others:
         self._questions = tuple(library.questions.values())
         self._home: dict[tuple[str, str], int] = {}
         self._packs: dict[str, _Lines] = {}
-        self._topics: OrderedDict[str, tuple[_Lines, _Words]] = OrderedDict()
+        self._topics: OrderedDict[tuple[str, str], tuple[_Lines, _Words]] = OrderedDict()
         for number, question in enumerate(self._questions):
             for rubric in (question, *question.followups):
                 self._home.setdefault((rubric.prompt, rubric.answer), number)
@@ -81,14 +84,15 @@ class Others:
             made = self._packs[name] = self._lines((number, point.statement) for number, question in own for point in question.points)
         return made
 
-    def _topic(self, file: str) -> tuple[_Lines, _Words]:
-        made = self._topics.get(file)
+    def _topic(self, of: Question) -> tuple[_Lines, _Words]:
+        topic = (of.pack, of.file)
+        made = self._topics.get(topic)
         if made is None:
-            own = [(number, question) for number, question in enumerate(self._questions) if question.file == file]
+            own = [(number, question) for number, question in enumerate(self._questions) if (question.pack, question.file) == topic]
             lines = self._lines(
                 (number, text) for number, question in own for point in question.points for text in (point.statement, *point.phrasings)
             )
-            made = self._topics[file] = (lines, _words(own))
+            made = self._topics[topic] = (lines, _words(own))
             while len(self._topics) > KEPT:
                 self._topics.popitem(last=False)
         return made
@@ -128,7 +132,7 @@ class Others:
             made[:, 0] = best - nearest[places]
             made[:, 1] = (own - nearest).mean()
             made[:, 2] = own.mean() - fits.max()
-        lines, words = self._topic(self._questions[home].file)
+        lines, words = self._topic(self._questions[home])
         near = self._near(lines, home, claims, read)
         if near is not None:
             nearest = near[0].max(axis=1)
@@ -138,7 +142,7 @@ class Others:
         if told is None:
             return made, frozenset()
         made[:, 6], made[:, 7] = told[0][places], told[1]
-        return made, frozenset(np.flatnonzero(told[0] < 0).tolist() if told[1] < ELSEWHERE else ())
+        return made, frozenset(np.flatnonzero(told[0] < OWN).tolist() if told[1] < ELSEWHERE else ())
 
     @staticmethod
     def _near(lines: _Lines, home: int, claims: Floats, read: Floats) -> tuple[Floats, NDArray[np.int64]] | None:
