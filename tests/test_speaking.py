@@ -214,6 +214,31 @@ async def test_a_kill_while_it_is_heard_loses_nothing(library: Library, database
         assert await home.coach.waiting("console") == []
 
 
+async def test_on_postgresql_too_a_text_does_not_wait_for_what_was_said_before_it(library: Library, postgres_url: str) -> None:
+    """One person's updates are handled in order there, but what is said aloud is in another line than what is typed; and the tables
+    of voice are kept as on SQLite."""
+    listener = Told()
+    async with room(library, postgres_url, listener=listener) as home:
+        await begun(home)
+        await home.says("/voice at once")
+        listener.go.clear()
+        await home.coach.take("console", [("v", "raw")], {"v": "ann aloud"})
+        turn = asyncio.create_task(home.speaks(GOOD, key="v"))
+        async with asyncio.timeout(20), listener.changed:
+            await listener.changed.wait_for(lambda: bool(listener.begun))
+        await home.coach.take("console", [("t", "raw")], {"t": "ann"})
+        await home.says("/hint", key="t")
+        assert "Hint 1" in home.heard
+        listener.go.set()
+        shown = await turn
+        assert "Precision · spoken" in shown[1].text
+        await home.says("/next recall")
+        await home.says("/voice first")
+        await home.speaks("the share of positives that we find")
+        await home.taps("Grade it")
+        assert "spoken" in home.heard
+
+
 async def test_spoken_replies_in_a_mock_interview_and_an_incident(library: Library, database: Path) -> None:
     """In an interview a spoken reply leads to the next question, in an incident to what is found; in real mode its pace is not said."""
     async with room(library, database, listener=Told()) as home:

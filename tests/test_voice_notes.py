@@ -236,6 +236,31 @@ async def test_a_discord_voice_message_is_heard_and_questions_are_read_aloud(
         assert "the share of positives that is found" in (await ann.next_message()).content
 
 
+async def test_a_voice_message_whose_answer_was_lost_is_there_once(
+    library: Library, database: Path, tmp_path: Path, guilds: DiscordServer, clock: Running
+) -> None:
+    """Cut off when Discord has taken it, and tried again minutes later by another process, it is found in the chat by its file's name."""
+    ann, speaker = guilds.person("Ann", guilds=(guilds.guild("Study"),)), Speaker(Hum(), tmp_path / "voice")
+    async with room(library, database, speaker=speaker, clock=clock) as home:
+        async with on_discord(home, guilds):
+            for line in ("/start", "/track all 3", "/cancel", "/voice on"):
+                await ann.dm(line)
+                await ann.next_message()
+            await ann.next_message()
+            cut = guilds.fault("POST /channels/*/messages", cut=True, when="after", times=None, skip=1)
+            await ann.dm("/next precision")
+            assert "Question" in (await ann.next_message()).content
+            await guilds.wait_for(lambda: bool(cut.hits), 60, "the voice message")
+        cut.cancel()
+        clock.move(minutes=5)
+        async with on_discord(home, guilds) as courier:
+            await courier.drained()
+            await ann.dm("/help")
+            await guilds.wait_for(lambda: "How this works" in guilds.sent(ann)[-1].content, 60, "the help")
+        assert sum(bool(message.flags & VOICE_MESSAGE) for message in guilds.sent(ann)) == 2
+        assert (await home.store.count()).get("outbox retry", 0) == 0
+
+
 # ---------------------------------------------------------------------------------------------- with a real ear and a real voice
 
 

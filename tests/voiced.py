@@ -112,10 +112,10 @@ class Room(World):
 
 @asynccontextmanager
 async def room(
-    library: Library, file: Path, *, listener: Listener | None = None, speaker: Speaker | None = None, clock: FakeClock | None = None,
+    library: Library, file: Path | str, *, listener: Listener | None = None, speaker: Speaker | None = None, clock: FakeClock | None = None,
 ) -> AsyncIterator[Room]:  # fmt: skip
     clock = clock or FakeClock()
-    store = await Database.open(f"sqlite:///{file}")
+    store = await Database.open(file if isinstance(file, str) else f"sqlite:///{file}")
     coach = Coach(store, library, PlainGrader(), now=clock, incidents=incidents(library), listener=listener, speaker=speaker)
     try:
         yield Room(store, coach, clock, library, NUMBERS.__next__)
