@@ -39,6 +39,7 @@ bench: .venv/.dev postgres espeak
 	COACH_KILLS=1000 COACH_EVERY_CALL=1 COACH_STEPS=100 COACH_EXAMPLES=1000 $(BIN)/pytest -q -n0 tests/test_kills.py tests/test_machine.py
 	COACH_FUZZ=20000 $(BIN)/pytest -q -n0 tests/test_fuzz.py
 	$(BIN)/python tests/bench/grading_speed.py
+	$(BIN)/python tests/bench/speech.py
 
 # How well the grader agrees with markers; about two minutes, and some more where COACH_PUBLIC_SETS names a folder of public sets.
 bench-grading: .venv/.dev
