@@ -115,9 +115,8 @@ async def main(count: int, voices: tuple[str, ...]) -> None:
             before = used()
             if isinstance(ear, SphinxEar):
                 await ear.prepare()
-                print(
-                    f"{ear.name}: its language model and dictionary made in {used() - before:.1f} s of processor, {_megabytes(folder):.1f} MB"
-                )
+                spent = used() - before
+                print(f"{ear.name}: language model and dictionary made in {spent:.1f} s of processor, {_megabytes(folder):.1f} MB")
             totals = [await one_voice(ear, mend, voice, count) for voice in voices]
             raw, mended, spoken = (sum(column) for column in zip(*totals, strict=True))
             print(f"  all voices      word error rate {100 * raw / spoken:5.1f} %, mended {100 * mended / spoken:5.1f} %")
