@@ -96,6 +96,16 @@ def test_ordinary_english_stays_as_it_is(mend: Mending, text: str) -> None:
     assert mend(text) == text
 
 
+def test_plain_words_stay_where_a_term_is_spelled_like_them() -> None:
+    """Whatever else a pack has: "I see a" is no ICA, "be a" no BA, "you are" no UR."""
+    packs = ["We use ICA, BA and a UR model.", "ICA and BA and UR again.", "So ICA, BA, UR."]
+    mend = mending(packs, english())
+    plain = "I see a pattern, so it must be a good one if you are right."
+
+    assert mend(plain) == plain
+    assert mend("we use i c a here") == "we use ICA here"
+
+
 def test_no_word_is_mended_into_its_opposite(mend: Mending) -> None:
     assert [mend(text) for text in OPPOSITES] == OPPOSITES
 
