@@ -289,29 +289,44 @@ async def test_a_clock_that_does_not_tick_and_a_courier_that_ended_are_noticed()
     running[0].cancel()
 
 
-async def test_a_database_that_stays_away_ends_the_process_with_a_last_line(database: Path) -> None:
-    """So that the host starts it again: status 1, and the reason is the last thing it says."""
+async def test_one_platform_that_is_away_troubles_nobody_and_a_database_that_is_ends_the_process(database: Path) -> None:
+    """Telegram is served and Discord tried again all the while. Without a database there is nothing to be done: status 1, so that
+    the host starts it again, and the reason is the last thing it says."""
     async with BotApiServer() as server:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("COACH_")}
         own = {
-            "COACH_TELEGRAM_TOKEN": TOKEN, "COACH_TELEGRAM_API": server.url.removesuffix("/bot"), "COACH_PATIENCE": "2",
+            "COACH_TELEGRAM_TOKEN": TOKEN, "COACH_TELEGRAM_API": server.url.removesuffix("/bot"), "COACH_PATIENCE": "3",
+            "COACH_DISCORD_TOKEN": "somebody.else.s", "COACH_DISCORD_API": "http://127.0.0.1:1", "COACH_PORT": "0",
             "COACH_DATABASE": f"sqlite:///{database}",
         }  # fmt: skip
         pipe = asyncio.subprocess.PIPE
         started = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "adapters", "run", cwd=ROOT, env=kept | own, stdout=pipe, stderr=pipe
         )
-        await server.wait_for(lambda: server.bot.poll, 60)
+        assert started.stderr is not None
+        said: list[bytes] = []
+
+        async def until(text: bytes) -> None:
+            async with asyncio.timeout(90):
+                while not said or text not in said[-1]:
+                    said.append(await started.stderr.readline())  # type: ignore[union-attr]
+                    assert said[-1], b"".join(said).decode()
+
+        await until(b'"listening"')
+        port = json.loads(said[-1])["port"]
+        await until(b"discord is away")
+        ann = server.person("Ann")
+        await ann.says("/help")
+        assert "How this works" in (await ann.next_message(60)).text
+        status, answer = await _asks(port, "/readyz")
+        assert (status, json.loads(answer)["platforms"]) == (503, {"telegram": "connected", "discord": "away"})
+        assert (await _asks(port, "/healthz"))[0] == 200
         with closing(sqlite3.connect(database, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
-            said: list[bytes] = []
-            async with asyncio.timeout(60):
-                while not said or b"stopping" not in said[-1]:
-                    said.append(await started.stderr.readline())  # type: ignore[union-attr]
+            await until(b"stopping")
         _, rest = await asyncio.wait_for(started.communicate(), 60)  # it is back, and too late
 
     assert started.returncode == 1
     last = rest.decode().splitlines()[-1]
-    assert re.fullmatch(
-        r"coach: the (database has been away|clock has stood still) for 2 s.*\. I stop, so that whoever runs me starts me again", last
-    )
+    reason = r"the (database has been away|clock has stood still) for 3 s.*"
+    assert re.fullmatch(rf"coach: {reason}\. I stop, so that whoever runs me starts me again", last)
