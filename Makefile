@@ -30,16 +30,18 @@ container: .venv/.dev
 
 # What docs/benchmarks.md says of speed.
 bench: .venv/.dev postgres espeak
+	$(BIN)/python tests/bench/figures.py --forget
 	$(BIN)/python tests/bench/packs.py
 	$(BIN)/python tests/bench/start.py
 	$(BIN)/python tests/bench/memory.py
 	$(BIN)/python tests/bench/discord_ack.py
 	$(BIN)/python tests/bench/postgres.py
 	$(BIN)/python tests/bench/deliveries.py
-	COACH_KILLS=1000 COACH_EVERY_CALL=1 COACH_STEPS=100 COACH_EXAMPLES=1000 $(BIN)/pytest -q -n0 tests/test_kills.py tests/test_machine.py
+	COACH_KILLS=1000 COACH_EVERY_CALL=1 COACH_STEPS=100 COACH_EXAMPLES=4000 $(BIN)/pytest -q -n 2 --dist worksteal --durations=6 tests/test_kills.py tests/test_machine.py
 	COACH_FUZZ=20000 $(BIN)/pytest -q -n0 tests/test_fuzz.py
 	$(BIN)/python tests/bench/grading_speed.py
 	$(BIN)/python tests/bench/speech.py
+	$(BIN)/python tests/bench/figures.py
 
 # How well the grader agrees with markers; about two minutes, and some more where COACH_PUBLIC_SETS names a folder of public sets.
 bench-grading: .venv/.dev

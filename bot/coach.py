@@ -401,7 +401,7 @@ class Coach:
 
     # ------------------------------------------------------------------------------------------ a minute
 
-    async def deliver_due(self, platforms: Sequence[str], *, batch: int = 50) -> int:
+    async def deliver_due(self, platforms: Sequence[str], *, batch: int = 100) -> int:
         """Owes the daily question and the weekly message to every learner on `platforms` whose time has come, opens and closes
         rounds and owes boards.
 

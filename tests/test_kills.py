@@ -15,8 +15,8 @@ from peers.kills import IN_FLIGHT, Books
 from peers.mortal import NOT_HERE, Mortals
 from peers.telegram import BotApiServer
 
-KILLS = int(os.environ.get("COACH_KILLS", "50"))
-"""`make bench` asks for a thousand."""
+PARTS, KILLS = 2, int(os.environ.get("COACH_KILLS", "50"))
+"""Lives that end at random, and the tests that they are shared out to. `make bench` asks for a thousand."""
 
 EVERY_CALL = bool(os.environ.get("COACH_EVERY_CALL"))
 """Whether a life is ended at every single write, as `make bench` does; the calls to send, receive and make sure are all tried here."""
@@ -32,10 +32,11 @@ async def books(tmp_path: Path) -> AsyncIterator[Books]:
         assert server.violations == []
 
 
-async def test_killed_again_and_again_at_random_moments(books: Books, ready: Mortals) -> None:
+@pytest.mark.parametrize("part", range(PARTS))
+async def test_killed_again_and_again_at_random_moments(books: Books, ready: Mortals, part: int) -> None:
     """Each life finds what the one before left, and new work; most are killed in the middle of it."""
-    chance = Random(5)
-    for _ in range(KILLS):
+    chance = Random(part)
+    for _ in range(KILLS // PARTS):
         await books.work(2)
         polls = len(books.server.called("getUpdates"))
         life = await books.life(ready)

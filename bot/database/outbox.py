@@ -7,10 +7,11 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, and_, bindparam, case, func, literal_column, true
+from sqlalchemy import ColumnElement, FromClause, and_, bindparam, case, false, func, literal_column, true
 from sqlalchemy import select as pick
 from sqlmodel import col, delete, or_, select, update
 
@@ -28,9 +29,6 @@ from bot.outbox import Dead, Lane, Owed, delivery_key, freeze
 
 KEEP_DONE = timedelta(days=14)
 """How long a handled update's key and a sent message are remembered. Platforms repeat updates for a day or so."""
-
-DUE = ("id", "home_platform", "home_user", "home_chat", "zone", "minute", "next_due_at")
-"""What the tick reads of a learner."""
 
 FAR = timedelta(days=4)
 """A question that is further away than this is so because of a pause, or because the clock was wrong when it was moved on."""
@@ -101,6 +99,17 @@ NEXT = (
 )
 """When the next message that waits may be sent."""
 
+_l = learners.c
+DUE = (
+    pick(_l.id, _l.home_platform, _l.home_user, _l.home_chat, _l.zone, _l.minute, _l.next_due_at)
+    .where(_l.next_due_at <= bindparam("now", type_=_l.next_due_at.type))
+    .where(_l.home_platform.in_(bindparam("platforms", expanding=True)))
+    .order_by(_l.next_due_at)
+    .limit(bindparam("most", type_=outbox.c.tries.type))
+    .with_for_update(skip_locked=True)
+)
+"""Learners whose time has come, and what the tick has to know of them."""
+
 MOVE = learners.update().where(learners.c.id == bindparam("the_id")).values(next_due_at=bindparam("following"))
 """Moves learners on to their next question."""
 
@@ -130,6 +139,22 @@ class Outbox(Turns):
         # One for claims and one for what became of them, so that neither waits for the other's commit.
         self._quick = (postgres.Quick(self.engine), postgres.Quick(self.engine)) if self.shared else ()
 
+    @cached_property
+    def _owing(self) -> Any:
+        """Owes the daily question to many. What is the same for all is spelled out: ten thousand times nothing is still something."""
+        c = outbox.c
+        same = {
+            c.lane: f"'{Lane.BULK.value}'", c.kind: "'daily'", c.payload: "''", c.state: "'ready'", c.tries: "0", c.message: "''",
+            c.worker: "''", c.reason: "''",
+        }  # fmt: skip
+        own = {
+            c.key: "key", c.platform: "platform", c.user: "user", c.chat: "chat", c.learner: "learner", c.about: "day", c.due_at: "due",
+            c.not_before: "start",
+        }  # fmt: skip
+        values: dict[Any, Any] = {column: literal_column(text) for column, text in same.items()} | {c.unsure: false()}
+        values |= {column: bindparam(f"a_{name}", type_=column.type) for column, name in own.items()}
+        return self.insert_new(outbox, "key").values(values)
+
     @uncut
     async def claim_due(self, platforms: Sequence[str], now: datetime, limit: int) -> int:
         """Owes the daily question to up to `limit` learners whose time has come, and moves each to their next time.
@@ -138,13 +163,7 @@ class Outbox(Turns):
         were due. Core statements, not objects: here alone ten thousand may be due at once."""
         async with self.writing() as session:
             connection = await session.connection()
-            due = await connection.execute(
-                pick(*(col(getattr(LearnerRow, name)) for name in DUE))
-                .where(col(LearnerRow.next_due_at) <= now, col(LearnerRow.home_platform).in_(platforms))
-                .order_by(col(LearnerRow.next_due_at))
-                .limit(limit)
-                .with_for_update(skip_locked=True)
-            )
+            due = await connection.execute(DUE, {"now": now, "platforms": list(platforms), "most": limit})
             rows = due.all()
             if not rows:
                 return 0
@@ -152,8 +171,11 @@ class Outbox(Turns):
             moved: list[dict[str, Any]] = []
             excused: list[dict[str, Any]] = []
             crowded = len(rows) >= timing.CROWD
+            slots: dict[tuple[Any, ...], timing.Slot] = {}  # many have the same one
             for id, platform, user, chat, zone, minute, due_at in rows:
-                slot = timing.slot(due_at, minute, zone, now) if minute is not None else None
+                slot = slots.get((due_at, minute, zone)) if minute is not None else None
+                if slot is None and minute is not None:
+                    slot = slots[due_at, minute, zone] = timing.slot(due_at, minute, zone, now)
                 moved.append({"the_id": id, "following": slot.following if slot else None})
                 excused += [
                     {"learner": id, "at": now, "zone": zone, "kind": MarkKind.EXCUSED.value, "about": day.isoformat()}
@@ -164,13 +186,12 @@ class Outbox(Turns):
                 spread = timing.jitter(id) if crowded and now - slot.due_at < timedelta(minutes=1) else timedelta()
                 owed.append(
                     {
-                        "key": delivery_key("daily", id, slot.day), "platform": platform, "user": user, "chat": chat, "learner": id,
-                        "lane": Lane.BULK.value, "kind": "daily", "about": slot.day.isoformat(), "payload": "", "state": "ready",
-                        "due_at": slot.due_at, "not_before": slot.due_at + spread, "tries": 0, "unsure": False, "message": "", "worker": "",
+                        "a_key": delivery_key("daily", id, slot.day), "a_platform": platform, "a_user": user, "a_chat": chat,
+                        "a_learner": id, "a_day": slot.day.isoformat(), "a_due": slot.due_at, "a_start": slot.due_at + spread,
                     }
                 )  # fmt: skip
             if owed:
-                await connection.execute(self.insert_new(outbox, "key"), owed)
+                await connection.execute(self._owing, owed)
                 await self.tell(session, OUTBOX)
             if excused:
                 await connection.execute(self.insert_new(marks, "learner", "at", "kind", "about"), excused)
