@@ -993,6 +993,7 @@ class Hooked(Stage):
 
 
 async def test_the_webhook_is_set_with_its_secret(hooked: Hooked) -> None:
+    await hooked.server.settled()  # the answer has arrived
     hook = hooked.server.bot.webhook
     assert hook is not None
 
