@@ -231,7 +231,6 @@ async def burst(file: Path, number: int) -> tuple[float, str]:
     """Seconds until so many who are due and as many who reply at the same moment have what they are owed, and what replies waited.
 
     Raises AssertionError where anything is lost or comes twice."""
-    fill(file, number, number)
     async with opened(file) as (store, coach):
         paper = Paper()
         courier = Courier(store, coach, {"paper": paper}, now=lambda: NOW + timedelta(minutes=1))
@@ -373,6 +372,7 @@ def main() -> None:
         note("drain, both lanes full", f"{rate:.1f} a second, {rate / 30:.0%} of 30", "95 %", met=rate >= 28.5)
         note("  a reply meanwhile, owed to sent", f"p50 {part(answers, 0.5):.0f} ms, p99 {part(answers, 0.99):.0f} ms (n = {len(answers)})")
         picture(options.picture, waits, answers)
+        fill(folder / "burst.db", options.burst, options.burst)
         took, told = asyncio.run(burst(folder / "burst.db", options.burst))
         note(f"{options.burst:,} due and {options.burst:,} replies at once", f"{took:.0f} s, {told}", "none lost, none twice", met=True)
 
