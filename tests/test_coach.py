@@ -634,6 +634,7 @@ SAID: dict[str, list[Reply]] = {
     "cancelled": [phrases.cancelled(what) for what in ("setup", "setting", "followup", "question")],
     "nothing_to_cancel": [phrases.nothing_to_cancel()],
     "in_private": [phrases.in_private("start")],
+    "slower": [phrases.slower()],
     "failed": [phrases.failed()],
 }  # fmt: skip
 
