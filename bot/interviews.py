@@ -20,7 +20,7 @@ FAIR = 50
 SOMETHING = 20
 """Below this score no words of a reply are taken up, unless they are wrong: what earned nothing is no place to begin from."""
 
-IN_A_DRILL, IN_A_MOCK = 2, 3
+IN_A_DRILL = 2
 """Follow-ups to one question, at most."""
 
 ANSWERED = 70

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from worlds import ANN, World, world
 
-from bot import interviews
+from bot import course, interviews
 from bot.content import Library, Question, default_folder, load
 from bot.interviews import Chosen, Reason, asks_why, follow_up, helped, memorised, on_its_own
 from bot.model import Asked, Attempt, Finding, Grade, Mistaken, Verdict
@@ -75,9 +75,9 @@ def test_the_follow_up_that_a_reply_calls_for(
     assert (found and (found.followup.id, found.reason, found.quote)) == (expected and (expected, reason, quote))
 
 
-@pytest.mark.parametrize("most", [interviews.IN_A_DRILL, interviews.IN_A_MOCK])
+@pytest.mark.parametrize("most", [interviews.IN_A_DRILL, *sorted(set(course.FOLLOW_UPS.values()))])
 def test_there_is_an_end_to_follow_ups(most: int) -> None:
-    """Whatever a reply lacks, two in a drill and three in a mock are enough; none comes twice."""
+    """Whatever a reply lacks, two in a drill and one to three in a mock are enough; none comes twice."""
     grade = graded(20, missing=["definition"], partly=["robust", "cost"], wrong=["mode"])
     asked: list[str] = []
     while (found := follow_up(SMALL, grade, asked, most=most)) is not None:
