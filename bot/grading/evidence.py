@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot.content import Library, Point, Rubric
+from bot.grading import pairs as minimal
 from bot.grading.encoder import Encoder, Read
 from bot.grading.figures import Figures
 from bot.grading.others import CONTRASTS, Others
@@ -108,6 +109,8 @@ class Evidence:
     """For each point the segment that is likest to it: the one that the first columns of `points` and `nearest` are about."""
     beside: frozenset[int] = frozenset()
     """The segments that speak of a neighbouring question's subject, in a reply that does so as a whole."""
+    plain: tuple[tuple[int, float] | None, ...] = ()
+    """For each point the segment that is a true line of it by the word that tells it from the false ones, and how much of that line."""
 
 
 class Gatherer:
@@ -230,7 +233,7 @@ class Gatherer:
             said_so,
             turned,
             tuple(_nearly(words_false[:, j], words_right.max(axis=1)) for j in range(len(stated))),
-            _echoed(rubric, windows, quoted), tuple(likest), beside,
+            _echoed(rubric, windows, quoted), tuple(likest), beside, _plainly(claims, windows, denies, quoted),
         )  # fmt: skip
 
     @staticmethod
@@ -359,6 +362,24 @@ def _denied(k: int, said_of: NDArray[np.int8], about: Numbers, words: Numbers, q
         if not quoted[place] and (said_of[place, k] == 2 or (said_of[place, k] == 1 and int(np.argmax(about[place])) == k)):
             return int(place)
     return None
+
+
+def _plainly(
+    claims: Claims, windows: Sequence[Window], denies: NDArray[np.bool_], quoted: Sequence[bool]
+) -> tuple[tuple[int, float] | None, ...]:
+    """For each point the window that says the most of a true line of it (`bot.grading.pairs`), none of the model answer's own."""
+    false = [one for lines in claims.untruths for one in lines]
+    found: list[tuple[int, float] | None] = [None] * (len(claims.truths) - 1)
+    for i, window in enumerate(windows):
+        if quoted[i]:
+            continue
+        said = line(window.text, claims.lexical.mended)
+        for k, truths in enumerate(claims.truths[:-1]):
+            whole = 0.0 if denies[i, k] else minimal.says(said, truths, false)
+            kept = found[k]
+            if whole > (kept[1] if kept else 0.0):
+                found[k] = (i, whole)
+    return tuple(found)
 
 
 def _plain(text: str) -> str:

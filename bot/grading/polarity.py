@@ -132,11 +132,11 @@ def compared(said: Line, other: Line) -> tuple[float, bool]:
     fewest = min(len(said.keys), len(other.keys))
     if fewest < LEAST or len(said.known & other.known) < NEAR * min(len(said.known), len(other.known)):
         return 0.0, False
-    pairs = _aligned(said, other)
+    pairs = aligned(said, other)
     nearness = len(pairs) / fewest
     if len(pairs) < LEAST or nearness < NEAR:
         return 0.0, False
-    return nearness * (1 - 1 / len(pairs)), _opposed(said, other, pairs)
+    return nearness * (1 - 1 / len(pairs)), opposed(said, other, pairs)
 
 
 def denied(said: Line, groups: Sequence[Sequence[Line]]) -> frozenset[int]:
@@ -153,7 +153,8 @@ def denied(said: Line, groups: Sequence[Sequence[Line]]) -> frozenset[int]:
     return frozenset(number for number, worth in against.items() if worth > agreed)
 
 
-def _opposed(said: Line, other: Line, pairs: list[tuple[int, int]]) -> bool:
+def opposed(said: Line, other: Line, pairs: list[tuple[int, int]]) -> bool:
+    """Whether `said` has the opposite sign of `other` in the words that both have (`aligned`)."""
     groups: dict[tuple[int, int], list[bool]] = {}
     for n, (i, j) in enumerate(pairs):
         unlike = said.signs[i] != other.signs[j]
@@ -167,7 +168,7 @@ def _opposed(said: Line, other: Line, pairs: list[tuple[int, int]]) -> bool:
     return any(2 * sum(marks) > len(marks) for marks in groups.values())
 
 
-def _aligned(said: Line, other: Line) -> list[tuple[int, int]]:
+def aligned(said: Line, other: Line) -> list[tuple[int, int]]:
     """The words that both have, in order: the longest common run of keys, an equal sign counting more than an unequal one."""
     rows, columns = len(said.keys), len(other.keys)
     best = [[0] * (columns + 1) for _ in range(rows + 1)]

@@ -156,16 +156,24 @@ class ReaderGrader:
     def verdicts(self, rubric: Rubric, evidence: Evidence, windows: Sequence[Window]) -> tuple[Verdict, ...]:
         """A verdict for each point: contradicted where that is the likeliest, else by the share of it that is expected."""
         found = []
+        true = {place for place, _ in filter(None, evidence.plain)}
         false = {*evidence.believed, *evidence.echoed}  # a segment that says a misconception in the rubric's own words makes no point
         for k, (point, chances) in enumerate(zip(rubric.points, self.head.points(evidence.points), strict=True)):
             expected = (float(chances[0] + 0.5 * chances[1]) - LEAST) / (MOST - LEAST)
             strength = round(min(max(expected, 0.0), 1.0), 3)
             contradicted = int(np.argmax(chances)) == CONTRADICTED
             sure = float(chances[CONTRADICTED]) if contradicted else max(strength, 1.0 - strength)
-            said, unsaid = evidence.verbatim[k], evidence.reversed[k]
+            said, unsaid, plain = evidence.verbatim[k], evidence.reversed[k], evidence.plain[k]
             if contradicted and said is None and unsaid is None and _quoted(windows[evidence.worst[k]], rubric):
                 said = evidence.worst[k]
-            if said is not None:  # the rubric's own words need no judgement
+            if contradicted and unsaid is None and evidence.worst[k] in true:  # what says one point contradicts no other
+                contradicted = False
+            if said is None and unsaid is None and plain is not None and plain[0] not in false:
+                contradicted = False
+                if plain[1] > strength:
+                    said, strength = plain[0], round(plain[1], 3)
+                sure = 1.0
+            elif said is not None:  # the rubric's own words need no judgement
                 contradicted, strength, sure = False, 1.0, 1.0
             elif unsaid is not None:
                 contradicted, sure = True, 1.0
@@ -196,11 +204,17 @@ class ReaderGrader:
     def mistaken(self, rubric: Rubric, evidence: Evidence, windows: Sequence[Window], verdicts: Sequence[Verdict]) -> tuple[Mistaken, ...]:
         """The misconceptions that are stated, each with its words; none that reverses a point which the reply gets right."""
         right = {verdict.point for verdict in verdicts if verdict.finding is Finding.COVERED}
+        true = {place for place, _ in filter(None, evidence.plain)}
         chances = self.head.misconceptions(evidence.misconceptions)
         found = []
         for j, one in enumerate(rubric.misconceptions):
             said = evidence.believed[j]
-            likely = chances[j] >= STATED and one.reverses not in right and not _quoted(windows[evidence.stated[j]], rubric)
+            likely = (
+                chances[j] >= STATED
+                and evidence.stated[j] not in true
+                and one.reverses not in right
+                and not _quoted(windows[evidence.stated[j]], rubric)
+            )
             if said is None and not likely:
                 continue
             window = windows[evidence.stated[j] if said is None else said]
