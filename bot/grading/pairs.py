@@ -21,17 +21,19 @@ WHOLE = 0.5
 """Share of a true line's words that a segment must have to say it."""
 
 
-_SAME = {"average": "mean"}
-"""Words of content that are one and the same in this field."""
+_OF_FORMULAS = frozenset(("sqrt", "sum", "exp", "log", "ln", "max", "min", "yhat", "tp", "fp", "tn", "fn"))
+_NO_CONTENT = "averag"
+"""The stem of a word that is one with "mean", which counts as no word of content."""
 
 
 def says(said: Line, truths: Iterable[Line], untruths: Sequence[Line]) -> float:
     """How much of a line of `truths` the segment `said` says, WHOLE..1; 0.0 where it says none or might as well be one of `untruths`."""
+    said = _content(said)
     if len(said.keys) < LEAST:
         return 0.0
-    best, said = 0.0, _one_word_for_each(said)
-    untruths = [_one_word_for_each(line) for line in untruths]
-    for line in map(_one_word_for_each, truths):
+    best = 0.0
+    untruths = [_content(line) for line in untruths]
+    for line in map(_content, truths):
         if len(said.known & line.known) < OWN * len(said.known):
             continue
         pairs = aligned(said, line)
@@ -56,13 +58,18 @@ def _as_well(said: Line, line: Line, common: int, other: Line) -> bool:
 
 
 def _is_word(key: str) -> bool:
-    """Whether a key is a word rather than a letter or a number of a formula."""
-    return len(key) > 1 and key[0].isalpha()
+    """Whether a key is a word rather than a letter, a number or a name of a formula."""
+    return len(key) > 1 and key[0].isalpha() and key not in _OF_FORMULAS
 
 
 @lru_cache(maxsize=20_000)
-def _one_word_for_each(line: Line) -> Line:
-    if not line.known & _SAME.keys():
+def _content(line: Line) -> Line:
+    if _NO_CONTENT not in line.known:
         return line
-    keys = tuple(_SAME.get(key, key) for key in line.keys)
-    return Line(keys, line.signs, line.denied, frozenset(keys))
+    kept = [n for n, key in enumerate(line.keys) if key != _NO_CONTENT]
+    return Line(
+        tuple(line.keys[n] for n in kept),
+        tuple(line.signs[n] for n in kept),
+        tuple(line.denied[n] for n in kept),
+        line.known - {_NO_CONTENT},
+    )

@@ -157,7 +157,8 @@ class ReaderGrader:
         """A verdict for each point: contradicted where that is the likeliest, else by the share of it that is expected."""
         found = []
         true = {place for place, _ in filter(None, evidence.plain)}
-        false = {*evidence.believed, *evidence.echoed}  # a segment that says a misconception in the rubric's own words makes no point
+        # A segment that says a misconception in the rubric's own words makes no point.
+        false = ({*evidence.believed} - true) | evidence.echoed
         for k, (point, chances) in enumerate(zip(rubric.points, self.head.points(evidence.points), strict=True)):
             expected = (float(chances[0] + 0.5 * chances[1]) - LEAST) / (MOST - LEAST)
             strength = round(min(max(expected, 0.0), 1.0), 3)
@@ -168,7 +169,8 @@ class ReaderGrader:
                 said = evidence.worst[k]
             if contradicted and unsaid is None and evidence.worst[k] in true:  # what says one point contradicts no other
                 contradicted = False
-            if said is None and unsaid is None and plain is not None and plain[0] not in false:
+            if said is None and plain is not None and unsaid in (None, plain[0]) and plain[0] not in false:
+                unsaid = None
                 contradicted = False
                 if plain[1] > strength:
                     said, strength = plain[0], round(plain[1], 3)
@@ -209,6 +211,8 @@ class ReaderGrader:
         found = []
         for j, one in enumerate(rubric.misconceptions):
             said = evidence.believed[j]
+            if said in true and said not in evidence.echoed:
+                said = None
             likely = (
                 chances[j] >= STATED
                 and evidence.stated[j] not in true
