@@ -44,6 +44,7 @@ async def at_work(home: World, server: BotApiServer, **options: Any) -> AsyncIte
 async def telegram_peer(*, limits: bool = False) -> AsyncIterator[tuple[BotApiServer, FakeClock]]:
     clock = FakeClock()
     async with BotApiServer(now=lambda: clock().timestamp(), limits=limits) as server:
+        server.longest_poll = 1  # what waits for a bot to ask again does not wait long
         yield server, clock
 
 

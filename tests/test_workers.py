@@ -128,12 +128,12 @@ async def test_two_workers_share_what_is_due_none_twice_none_lost(
     server: BotApiServer, store: Database, postgres_url: str, tmp_path: Path, ready: Mortals
 ) -> None:
     """One of them is begun as `coach run --worker`."""
-    people = await _due(store, server, 60)
+    people = await _due(store, server, 24)
     busy: set[str] = set()
 
     async def done() -> bool:
         busy.update(await _rows(store, "SELECT DISTINCT worker FROM outbox WHERE state = 'sending'"))
-        return await _sent(store, 60)
+        return await _sent(store, 24)
 
     async def both_live() -> bool:
         return bool(await _rows(store, "SELECT 1 FROM worker HAVING count(*) = 2"))

@@ -198,7 +198,7 @@ class Discord:
                 log.warning("chats not known", reason=str(error))
                 pause = await self._connection.rest(pause)
         self._unread |= set(self._sender.notes.chats)
-        while self._unread:
+        while self._unread and not self._connection.stopping.is_set():
             user = next((user for user in reversed(self._sender.notes.chats) if user in self._unread), None)
             if user is None:
                 return

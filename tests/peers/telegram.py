@@ -106,6 +106,7 @@ class BotApiServer(World):
         self._names = {name.lower(): name for name in (*METHODS, *_TRAFFIC)}
         self._runner: web.AppRunner | None = None
         self._session: ClientSession | None = None
+        self.longest_poll = LONGEST_POLL
         self._closing = asyncio.Event()
         self._posting: dict[tuple[Account, int], asyncio.Task[None]] = {}
 
@@ -432,7 +433,7 @@ class BotApiServer(World):
             raise ApiError(409, CONFLICT + WEBHOOK_ACTIVE)
         offset = call.number("offset")
         limit = min(max(call.number("limit", 100), 1), 100)
-        seconds = min(max(call.number("timeout"), 0), LONGEST_POLL)
+        seconds = min(max(call.number("timeout"), 0), self.longest_poll)
         _allow(account, call)
         if offset < 0:
             del account.queue[:offset]
