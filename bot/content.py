@@ -22,6 +22,8 @@ from bot.errors import ContentError
 CACHE_FORMAT = 3
 PROMPT_LIMIT = 400
 ANSWER_LIMIT = 1180
+CODE_LIMIT = 12
+"""Lines of code in one fence: what a phone shows without scrolling."""
 
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=40)]
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=2, max_length=PROMPT_LIMIT)]
@@ -222,6 +224,9 @@ def _references(question: Question, syllabus: Syllabus) -> Iterator[tuple[str, s
     words = len(question.answer.split())
     if not 80 <= words <= 200:
         yield "answer", f"has {words} words, 80 to 200 are wanted"
+    for field, text in (("prompt", question.prompt), *(("wordings", text) for text in question.wordings), ("answer", question.answer)):
+        if any(len(code.partition("\n")[2].splitlines()) > CODE_LIMIT for code in text.split("```")[1::2]):
+            yield field, f"has more than {CODE_LIMIT} lines of code in a row"
     if not question.sources:
         yield "sources", "none is named"
     if not any(point.core for point in question.points):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -271,3 +273,24 @@ async def test_the_ear_that_comes_with_the_coach_hears_the_subject_and_is_unsure
 
 def _times(folder: Path) -> dict[str, int]:
     return {file.name: file.stat().st_mtime_ns for file in folder.iterdir()}
+
+
+async def test_nothing_of_a_recording_is_left_anywhere_where_the_owner_does_not_keep_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither in the folder that it runs in nor among temporary files, and not where it is refused either."""
+    for name in ("here", "temporary"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    ear = Told(Heard("overfitting is seen", 0.9), asyncio.Event())
+    ear.go.set()
+    listener = Listener(ear)
+    clip = Clip(voice_note(speech(SAID)))
+
+    assert (await listener.listen(clip)).text == "overfitting is seen"
+    with pytest.raises(Unusable):
+        await listener.listen(Clip(clip.data[:200]))
+    assert tempfile.gettempdir() == str(tmp_path / "temporary")
+    assert [files for _, _, files in os.walk(tmp_path) if files] == []

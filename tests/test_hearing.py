@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 
 import numpy as np
 import pytest
 from spoken import Samples, encoded, speech, voice_note
 
-from bot.speech import Clip, Reason, Unusable
+from bot.phrases.hearing import unusable
+from bot.speech import Clip, Reason, Unusable, child
 from bot.speech.decoding import decode
 from bot.speech.processes import Limits
 from bot.speech.sound import LARGEST, RATE
@@ -108,3 +110,16 @@ async def test_decoding_that_takes_too_long_or_too_much_memory_is_ended_and_leav
 def _children() -> set[str]:
     with open(f"/proc/self/task/{os.getpid()}/children") as file:
         return set(file.read().split())
+
+
+def test_a_recording_that_needs_an_extra_which_is_not_there_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """M4A on a machine without the extra for it."""
+    data = m4a(tone(1))
+    monkeypatch.setitem(sys.modules, "av", None)
+
+    with pytest.raises(child.Refused) as refusal:
+        child.decoded(data, RATE, 60)
+
+    assert unusable(Reason(str(refusal.value))).text.startswith(
+        "I can't play that kind of file here: send a voice note, or OGG, MP3 or WAV."
+    )

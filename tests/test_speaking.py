@@ -274,6 +274,25 @@ async def test_spoken_replies_in_a_mock_interview_and_an_incident(library: Libra
 # ---------------------------------------------------------------------------------------------- reading aloud
 
 
+async def test_a_follow_up_is_answered_aloud(library: Library, database: Path) -> None:
+    """What is said is graded against the follow-up, and not as another reply to the question before it."""
+    async with room(library, database, listener=Told(draft=True)) as home:
+        await begun(home)
+        await home.says(GOOD)
+        await home.taps("Go deeper")
+        asked = (await home.store.recall(ANN)).open
+        assert asked is not None and asked.followup
+        wanted = library.questions["precision"].followup(asked.followup)
+        assert wanted is not None
+        await home.speaks(wanted.answer)
+        await home.taps("Grade it")
+        assert "· spoken" in home.heard
+        attempt = await home.store.last_attempt(asked.learner)
+        assert attempt is not None
+        assert (attempt.asked, attempt.spoken, attempt.text) == (asked.id, True, wanted.answer)
+        assert {verdict.point for verdict in attempt.grade.verdicts} == {point.id for point in wanted.points}
+
+
 async def test_questions_are_read_aloud_to_who_wants_that(library: Library, database: Path, tmp_path: Path) -> None:
     """After /voice on a question, its follow-up and the question of the day come as a voice note after their text, without a learner's
     words; a voice that fails costs nothing, and /voice off ends it."""

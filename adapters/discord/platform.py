@@ -26,6 +26,7 @@ from adapters.discord.recordings import Recordings, recording
 from adapters.discord.recordings import taken_out as recorded
 from adapters.discord.sending import HIDDEN, HOOK, Sender, message, sentence
 from adapters.ordered import Ordered, set_event
+from adapters.repeating import repeated
 from bot import Address, Coach, Message, Pace, Reply
 from bot.errors import SendError, SettingsError, StoreError, StoreRefused
 
@@ -453,18 +454,11 @@ class Discord:
             return
 
         async def show() -> None:
-            while True:
-                with suppress(*FAULTS, SendError):
-                    await self._connection.call("POST", "/channels/{channel_id}/typing", channel_id=channel)
-                await asyncio.sleep(8)
+            with suppress(*FAULTS, SendError):
+                await self._connection.call("POST", "/channels/{channel_id}/typing", channel_id=channel)
 
-        showing = asyncio.create_task(show())
-        try:
+        async with repeated(show, 8):
             yield
-        finally:
-            showing.cancel()
-            with suppress(asyncio.CancelledError):
-                await showing
 
     # ------------------------------------------------------------------------------------------ sending
 

@@ -26,6 +26,7 @@ from telegram.ext import Application, ContextTypes, TypeHandler, filters
 from telegram.request import HTTPXRequest
 
 from adapters.ordered import Ordered, set_event
+from adapters.repeating import repeated
 from adapters.telegram.drawing import html, keyboard, parts
 from adapters.telegram.recordings import Recordings, is_recording, recording
 from bot import COMMANDS, Address, Coach, File, Message, Pace, Reply
@@ -414,18 +415,11 @@ class Telegram:
             return
 
         async def show() -> None:
-            while True:
-                with suppress(TelegramError):
-                    await self._bot.send_chat_action(int(message.address.chat), ChatAction.TYPING)
-                await asyncio.sleep(4)
+            with suppress(TelegramError):
+                await self._bot.send_chat_action(int(message.address.chat), ChatAction.TYPING)
 
-        showing = asyncio.create_task(show())
-        try:
+        async with repeated(show, 4):
             yield
-        finally:
-            showing.cancel()
-            with suppress(asyncio.CancelledError):
-                await showing
 
     # ------------------------------------------------------------------------------------------ sending
 

@@ -1,4 +1,4 @@
-"""An ear behind an OpenAI-compatible endpoint: `/audio/transcriptions`, asked with a time limit and again where that may help."""
+"""An ear behind an OpenAI-compatible endpoint: what `/audio/transcriptions` is asked, and what its answer says."""
 
 from __future__ import annotations
 
@@ -11,11 +11,8 @@ from typing import Any
 import aiohttp
 from pydantic import BaseModel, ValidationError
 
+from bot.endpoint import Endpoint, EndpointError
 from bot.speech.sound import Heard, Reason, Sound, Unusable, Word
-
-TRIES = 3
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
-"""Seconds before it is asked again where it names no time, and the longest that it may name."""
 
 LARGEST = 1_000_000
 """Bytes of an answer."""
@@ -64,48 +61,32 @@ class EndpointEar:
 
     def __init__(self, base_url: str, model: str, key: str, timeout: float) -> None:
         self.name = f"endpoint {model}"
-        self._url = f"{base_url}/audio/transcriptions"
-        self._model = model
-        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._endpoint = Endpoint(f"{base_url}/audio/transcriptions", key, timeout, LARGEST)
         self._timeout = timeout
+        self._model = model
         self._verbose = True
-        self._session: aiohttp.ClientSession | None = None
 
     async def hear(self, sound: Sound) -> Heard:
         file = await asyncio.to_thread(_wav, sound)
         try:
             async with asyncio.timeout(self._timeout):
-                answer = await self._insist(file)
+                answer = await self._asked(file)
+            return _heard(_Answer.model_validate_json(answer))
+        except ValidationError:
+            raise Unusable(Reason.AWAY, "the endpoint's answer can't be read") from None
         except TimeoutError:
             raise Unusable(Reason.TOO_SLOW, "the endpoint took too long") from None
-        return _heard(answer)
+        except EndpointError as error:
+            raise Unusable(Reason.TOO_BIG if error.status == 413 else Reason.AWAY, str(error)) from None
 
-    async def _insist(self, file: bytes) -> _Answer:
-        pause, why, tries = FIRST_PAUSE, "", 0
-        while tries < TRIES:
-            if tries:
-                await asyncio.sleep(pause)
-                pause *= 2
-            tries += 1
-            try:
-                async with self._open().post(self._url, data=self._form(file), headers=self._headers) as response:
-                    if response.status == 200:
-                        return _Answer.model_validate_json(await _read(response))
-                    why = f"the endpoint answered {response.status}"
-                    if response.status == 400 and self._verbose:
-                        self._verbose, pause, tries = False, 0.0, 0  # some models tell the text alone
-                    elif response.status == 413:
-                        raise Unusable(Reason.TOO_BIG, why)
-                    elif response.status != 429 and response.status < 500:
-                        raise Unusable(Reason.AWAY, why)
-                    else:
-                        asked = response.headers.get("Retry-After", "")
-                        pause = min(float(asked), LONGEST_PAUSE) if asked.isdigit() else pause
-            except ValidationError:
-                raise Unusable(Reason.AWAY, "the endpoint's answer can't be read") from None
-            except (aiohttp.ClientError, OSError) as error:
-                why = f"the endpoint can't be reached: {type(error).__name__}"
-        raise Unusable(Reason.AWAY, why)
+    async def _asked(self, file: bytes) -> bytes:
+        try:
+            return await self._endpoint.post(lambda: {"data": self._form(file)})
+        except EndpointError as error:
+            if error.status != 400 or not self._verbose:
+                raise
+            self._verbose = False  # some models tell the text alone
+            return await self._endpoint.post(lambda: {"data": self._form(file)})
 
     def _form(self, file: bytes) -> aiohttp.FormData:
         form = aiohttp.FormData()
@@ -117,14 +98,8 @@ class EndpointEar:
             form.add_field("timestamp_granularities[]", "segment")
         return form
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession()
-        return self._session
-
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._endpoint.close()
 
 
 def _heard(answer: _Answer) -> Heard:
@@ -151,12 +126,3 @@ def _wav(sound: Sound) -> bytes:
         samples: Any = (sound.samples * 32767).astype("<i2")
         out.writeframes(samples.tobytes())
     return file.getvalue()
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    body = bytearray()
-    async for piece in response.content.iter_chunked(1 << 16):
-        body += piece
-        if len(body) > LARGEST:
-            raise Unusable(Reason.AWAY, "the endpoint's answer is too large")
-    return bytes(body)

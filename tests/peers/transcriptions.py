@@ -16,6 +16,8 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from .overheard import SECRETS
+
 KEY = "sk-loopback-0123456789abcdefghijklmnop"
 MODEL = "whisper-loopback"
 
@@ -51,6 +53,7 @@ class TranscriptionServer:
     knows no verbose answer, as some models don't."""
 
     def __init__(self, hears: dict[str, Any], *, plain: bool = False) -> None:
+        SECRETS.token(KEY)
         self.hears = hears
         self.plain = plain
         self.ways: deque[Way] = deque()
