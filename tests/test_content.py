@@ -163,7 +163,7 @@ def test_an_answer_that_is_too_short_or_too_long_for_a_page_is_told(pack: Path) 
 def test_code_that_is_longer_than_a_phone_shows_is_told(pack: Path, lines: int, told: bool) -> None:
     file = pack / "small/basics.toml"
     text = file.read_text("utf-8")
-    code = "```\npython\n" + "x = 1\n" * lines + "```\n"
+    code = "```python\n" + "x = 1\n" * lines + "```\n"
     file.write_text(text.replace('answer = """\n', f'answer = """\n{code}', 1), "utf-8")
 
     assert ("small/basics.toml: median: answer: has more than 12 lines of code in a row" in _problems(pack)) is told
