@@ -321,16 +321,6 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """One message owed to one address at one time."""
-
-    learner: str
-    kind: str
-    day: date
-    due_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Changes:
     """Everything that one turn writes, in one transaction."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.content import Library
-from bot.grading.pairs import says
+from bot.grading.pairs import content, says
 from bot.grading.polarity import line
 from bot.grading.reader import ReaderGrader
 from bot.model import Finding
@@ -32,7 +32,9 @@ FALSE = ("F1 is the arithmetic mean of precision and recall.", "raising the thre
     ],
 )
 def test_a_segment_is_a_true_line_only_by_the_word_that_tells_it_from_the_false_one(text: str, said: bool) -> None:
-    assert (says(line(text), [line(one) for one in TRUE], [line(one) for one in FALSE]) > 0) is said
+    of, true, false = content(line(text)), [content(line(one)) for one in TRUE], [content(line(one)) for one in FALSE]
+
+    assert (says(of, true, false) > 0) is said
 
 
 @pytest.mark.parametrize(

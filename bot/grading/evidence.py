@@ -368,13 +368,14 @@ def _plainly(
     claims: Claims, windows: Sequence[Window], denies: NDArray[np.bool_], quoted: Sequence[bool]
 ) -> tuple[tuple[int, float] | None, ...]:
     """For each point the window that says the most of a true line of it (`bot.grading.pairs`), none of the model answer's own."""
-    false = [one for lines in claims.untruths for one in lines]
-    found: list[tuple[int, float] | None] = [None] * (len(claims.truths) - 1)
+    true = [[minimal.content(one) for one in lines] for lines in claims.truths[:-1]]
+    false = [minimal.content(one) for lines in claims.untruths for one in lines]
+    found: list[tuple[int, float] | None] = [None] * len(true)
     for i, window in enumerate(windows):
         if quoted[i]:
             continue
-        said = line(window.text, claims.lexical.mended)
-        for k, truths in enumerate(claims.truths[:-1]):
+        said = minimal.content(line(window.text, claims.lexical.mended))
+        for k, truths in enumerate(true):
             whole = 0.0 if denies[i, k] else minimal.says(said, truths, false)
             kept = found[k]
             if whole > (kept[1] if kept else 0.0):

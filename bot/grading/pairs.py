@@ -7,7 +7,6 @@ made of a true line's words, in their order and with their signs, the word that 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 
 from bot.grading.polarity import Line, aligned, opposed
 
@@ -26,14 +25,27 @@ _NO_CONTENT = "averag"
 """The stem of a word that is one with "mean", which counts as no word of content."""
 
 
+def content(line: Line) -> Line:
+    """`line` without the words that tell nothing apart."""
+    if _NO_CONTENT not in line.known:
+        return line
+    kept = [n for n, key in enumerate(line.keys) if key != _NO_CONTENT]
+    return Line(
+        tuple(line.keys[n] for n in kept),
+        tuple(line.signs[n] for n in kept),
+        tuple(line.denied[n] for n in kept),
+        line.known - {_NO_CONTENT},
+    )
+
+
 def says(said: Line, truths: Iterable[Line], untruths: Sequence[Line]) -> float:
-    """How much of a line of `truths` the segment `said` says, WHOLE..1; 0.0 where it says none or might as well be one of `untruths`."""
-    said = _content(said)
+    """How much of a line of `truths` the segment `said` says, WHOLE..1; 0.0 where it says none or might as well be one of `untruths`.
+
+    All of them as `content` gives them."""
     if len(said.keys) < LEAST:
         return 0.0
     best = 0.0
-    untruths = [_content(line) for line in untruths]
-    for line in map(_content, truths):
+    for line in truths:
         if len(said.known & line.known) < OWN * len(said.known):
             continue
         pairs = aligned(said, line)
@@ -60,16 +72,3 @@ def _as_well(said: Line, line: Line, common: int, other: Line) -> bool:
 def _is_word(key: str) -> bool:
     """Whether a key is a word rather than a letter, a number or a name of a formula."""
     return len(key) > 1 and key[0].isalpha() and key not in _OF_FORMULAS
-
-
-@lru_cache(maxsize=20_000)
-def _content(line: Line) -> Line:
-    if _NO_CONTENT not in line.known:
-        return line
-    kept = [n for n, key in enumerate(line.keys) if key != _NO_CONTENT]
-    return Line(
-        tuple(line.keys[n] for n in kept),
-        tuple(line.signs[n] for n in kept),
-        tuple(line.denied[n] for n in kept),
-        line.known - {_NO_CONTENT},
-    )
