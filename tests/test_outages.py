@@ -129,10 +129,12 @@ async def _broken(home: World, how: str) -> AsyncIterator[None]:
 async def _held(home: World, patience: int) -> AsyncIterator[None]:
     """Another process writes, and does not end; this one waits so many milliseconds for it each time, where it would wait 5,000."""
 
-    def hurried(connection: Any) -> None:
-        connection.execute(text(f"PRAGMA busy_timeout = {patience}"))
+    def hurried(connection: Any, *_: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {patience}")
+        cursor.close()
 
-    event.listen(home.store.engine.sync_engine, "begin", hurried, insert=True)
+    event.listen(home.store.engine.sync_engine, "checkout", hurried)
     async with home.store.engine.connect() as other:
         await other.execution_options(writes=True)
         async with other.begin():
