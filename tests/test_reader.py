@@ -142,15 +142,14 @@ def test_without_weights_the_plain_grader_stands_in_and_says_so(library: Library
     assert reason == ""
 
 
-def test_a_new_pack_about_the_same_things_changes_no_grade(grader: ReaderGrader, library: Library) -> None:
+def test_a_new_pack_about_the_same_things_changes_no_grade(grader: ReaderGrader, library: Library, claims: Path) -> None:
     """Points of other questions are those of the question's own pack, so a grade does not hang on which packs are loaded."""
     twins = [
         one.model_copy(update={"id": f"{one.id}-again", "prompt": one.wordings[0], "pack": "another", "followups": ()})
         for one in library.questions.values()
     ]
-    grown = ReaderGrader(
-        Gatherer(grader.gatherer.encoder, replace(library, questions={**library.questions, **{one.id: one for one in twins}})), grader.head
-    )
+    more = replace(library, questions={**library.questions, **{one.id: one for one in twins}})
+    grown = ReaderGrader(Gatherer(grader.gatherer.encoder, more, claims), grader.head)
     for question in SOME:
         one = library.questions[question]
         for reply in (one.points[0].phrasings[0], f"{one.points[1].phrasings[1]}. {one.points[2].phrasings[0]}"):
