@@ -16,11 +16,13 @@ from alembic.migration import MigrationContext
 from peers.postgres import PostgresServer
 from sqlalchemy import create_engine
 from sqlalchemy.ext.asyncio import create_async_engine
-from sqlmodel import SQLModel
+from sqlmodel import Session, SQLModel
+from worlds import sql
 
 from bot import migrations
 from bot.database import KEEP_DONE, LEASE, Database
-from bot.database.connection import _engine
+from bot.database.connection import base_of
+from bot.database.sqlite import SQLite
 from bot.errors import StoreBusy, StoreError, StoreTooNew
 from bot.messages import Address, say
 from bot.model import Asked, Attempt, Changes, Fate, Finding, Grade, Learner, Mistaken, Occasion, Practised, Verdict
@@ -53,8 +55,7 @@ async def store(url: str) -> AsyncIterator[Database]:
 
 async def _count(store: Database) -> dict[str, int]:
     names = ("learner", "address", "asked", "attempt", "practised", "inbox", "outbox")
-    async with store.engine.connect() as connection:
-        return {name: (await connection.exec_driver_sql(f"SELECT count(*) FROM {name}")).scalar_one() for name in names}
+    return {name: (await sql(store, f"SELECT count(*) FROM {name}"))[0] for name in names}
 
 
 # ---------------------------------------------------------------------------------------------- one turn, one transaction
@@ -168,8 +169,7 @@ async def test_what_was_in_an_update_is_forgotten_when_it_is_done(store: Databas
     await store.record("1", ANN, Changes(LEARNER), [], NOW)
     await store.drop("paper", "2")
 
-    async with store.engine.connect() as connection:
-        assert (await connection.exec_driver_sql("SELECT raw FROM inbox")).all() == [("",), ("",)]
+    assert await sql(store, "SELECT raw FROM inbox") == ["", ""]
 
 
 async def test_tidying_forgets_what_nobody_asks_about_and_keeps_what_waits(store: Database) -> None:
@@ -257,19 +257,17 @@ async def test_a_daily_question_is_owed_once_a_local_day(store: Database) -> Non
 async def test_what_is_written_survives_a_power_cut(database: Path) -> None:
     """Every connection writes ahead, waits for the disk, and checks what refers to what."""
     store = await Database.open(f"sqlite:///{database}")
-    async with store.engine.connect() as connection:
-        found = {name: (await connection.exec_driver_sql(f"PRAGMA {name}")).scalar() for name in
-                 ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")}  # fmt: skip
+    found = {name: (await sql(store, f"PRAGMA {name}"))[0] for name in ("journal_mode", "synchronous", "foreign_keys")}
     await store.close()
 
-    assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000}
+    assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
 
 
 async def test_another_process_that_writes_is_waited_for_and_then_told(database: Path) -> None:
     """A short wait is not noticed; a long one is StoreBusy, and nothing is half written."""
     store = await Database.open(f"sqlite:///{database}")
-    async with store.engine.connect() as connection:
-        await connection.exec_driver_sql("PRAGMA busy_timeout = 300")
+    assert isinstance(store.base, SQLite)
+    store.base.patience = 300
     other = sqlite3.connect(database, isolation_level=None)
     try:
         other.execute("BEGIN IMMEDIATE")
@@ -345,25 +343,29 @@ async def _postgres_schema(postgres: PostgresServer, name: str) -> list[tuple[ob
 
 async def test_a_database_of_the_first_version_keeps_its_rows(url: str) -> None:
     """What waited still waits; what was being sent is sent again, as something that may have arrived."""
-    engine = _engine(url)
-    async with engine.begin() as connection:
-        await connection.run_sync(SQLModel.metadata.drop_all)
-        await connection.exec_driver_sql("DROP TABLE IF EXISTS alembic_version")
-        await connection.run_sync(lambda sync: command.upgrade(migrations._config(sync), "0001"))
+
+    def first_version(session: Session) -> None:
+        connection = session.connection()
+        SQLModel.metadata.drop_all(connection)
+        connection.exec_driver_sql("DROP TABLE IF EXISTS alembic_version")
+        command.upgrade(migrations._config(connection), "0001")
         at = "'2026-11-23 12:00:00'"
-        await connection.exec_driver_sql(
+        connection.exec_driver_sql(
             f"INSERT INTO learner (id, joined_at, home_platform, home_user, home_chat, zone, tracks, level, expecting, reachable) "
             f"VALUES ('l1', {at}, 'paper', 'ann', 'ann', 'UTC', '', 3, '', true)"
         )
-        await connection.exec_driver_sql("INSERT INTO address VALUES ('paper', 'ann', 'ann', 'l1')")
-        await connection.exec_driver_sql(f"INSERT INTO inbox (platform, key, raw, taken_at) VALUES ('paper', '7', 'seven', {at})")
+        connection.exec_driver_sql("INSERT INTO address VALUES ('paper', 'ann', 'ann', 'l1')")
+        connection.exec_driver_sql(f"INSERT INTO inbox (platform, key, raw, taken_at) VALUES ('paper', '7', 'seven', {at})")
         for key, chat, state in (("r1", "ann", "sending"), ("r2", "bob", "ready")):
-            await connection.exec_driver_sql(
+            connection.exec_driver_sql(
                 'INSERT INTO outbox (key, platform, "user", chat, learner, lane, kind, about, payload, state, due_at, not_before, tries, '
                 f"unsure, message) VALUES ('{key}', 'paper', '{chat}', '{chat}', 'l1', '0-reply', 'reply', '', "
                 f"'{freeze(say('hello'))}', '{state}', {at}, {at}, 1, false, '')"
             )
-    await engine.dispose()
+
+    base = base_of(url)
+    await base.write(first_version)
+    await base.close()
 
     store = await Database.open(url)
     found = await store.claim(["paper"], NOW, 10)
@@ -415,8 +417,7 @@ async def test_opening_again_changes_nothing(store: Database, url: str) -> None:
 
 
 async def test_a_schema_of_a_later_version_is_refused(store: Database, url: str) -> None:
-    async with store.engine.begin() as connection:
-        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    await sql(store, "UPDATE alembic_version SET version_num = '9999'")
 
     with pytest.raises(StoreTooNew, match="later version"):
         await Database.open(url)

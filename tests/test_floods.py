@@ -7,12 +7,10 @@ from datetime import timedelta
 from random import Random
 
 import pytest
-from sqlmodel import select
-from worlds import MONDAY, World, world
+from worlds import MONDAY, World, sql, world
 
 from bot.coach import Coach
 from bot.content import Library
-from bot.database.rows import AttemptRow, OutboxRow
 from bot.floods import KNOWN, MOST, SPAN, Floods
 from bot.grading.plain import PlainGrader
 from bot.messages import Address, Message
@@ -54,9 +52,8 @@ async def _picks_up(home: World) -> int:
 
 
 async def _heard(home: World, address: Address) -> list[str]:
-    async with home.store.reading() as session:
-        rows = await session.exec(select(OutboxRow).where(OutboxRow.chat == address.chat).order_by(OutboxRow.seq))  # type: ignore[arg-type]
-        return [thaw(row.payload).text for row in rows.all()]
+    payloads = await sql(home.store, f"SELECT payload FROM outbox WHERE chat = '{address.chat}' ORDER BY seq")
+    return [thaw(payload).text for payload in payloads]
 
 
 async def test_a_learner_over_twenty_messages_a_minute_is_slowed_with_a_word_and_others_are_not(home: World) -> None:
@@ -94,8 +91,7 @@ async def test_replies_to_an_open_question_are_kept_and_graded_later_in_order(st
     while await _picks_up(strict):
         pass
 
-    async with strict.store.reading() as session:
-        assert [row.text for row in (await session.exec(select(AttemptRow))).all()] == ["precision is TP / (TP + FP), of all we flagged"]
+    assert await sql(strict.store, "SELECT text FROM attempt") == ["precision is TP / (TP + FP), of all we flagged"]
     heard = await _heard(strict, ANN)
     place = {text: next(n for n, one in enumerate(heard) if text in one) for text in ("Question · ", "/100 · Precision", "Model answer")}
     assert place["Question · "] < place["/100 · Precision"] < place["Model answer"]

@@ -11,9 +11,8 @@ import zipfile
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import text
 from sqlmodel import SQLModel
-from worlds import ANN, MONDAY, World, world
+from worlds import ANN, MONDAY, World, sql, world
 
 from bot import Address, Place, Right
 from bot.content import Library
@@ -47,13 +46,9 @@ async def _linked(home: World) -> None:
 
 async def _everywhere(home: World) -> str:
     """Every value in every table, as one text."""
-    async with home.store.reading() as session:
-        rows = []
-        for table in SQLModel.metadata.sorted_tables:
-            rows += [
-                f"{table.name}: {tuple(row)}"
-                for row in (await session.exec(text(f'SELECT * FROM "{table.name}"'))).all()  # type: ignore[call-overload]
-            ]
+    rows = []
+    for table in SQLModel.metadata.sorted_tables:
+        rows += [f"{table.name}: {row}" for row in await sql(home.store, f'SELECT * FROM "{table.name}"')]
     return "\n".join(rows)
 
 

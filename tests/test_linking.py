@@ -16,7 +16,7 @@ from peers.discord import TOKEN as DISCORD_TOKEN
 from peers.discord import DiscordServer, discord_contract
 from peers.telegram import TOKEN, BotApiServer, telegram_contract
 from test_dialogues import FAST, AtDiscord, AtTelegram, Player
-from worlds import World, couriers, world
+from worlds import World, couriers, sql, world
 
 from adapters.discord import Discord
 from adapters.discord.commands import definitions
@@ -401,8 +401,7 @@ async def test_what_was_excused_while_it_was_claimed_is_not_sent(home: World) ->
     home.clock.at = datetime(2026, 11, 23, 13, 0, tzinfo=UTC)
     await home.coach.deliver_due(["telegram"])
     (claimed,) = await home.store.claim(["telegram"], home.clock(), 1)
-    async with home.store.writing() as session:
-        await (await session.connection()).exec_driver_sql("UPDATE outbox SET state = 'excused' WHERE kind = 'daily'")
+    await sql(home.store, "UPDATE outbox SET state = 'excused' WHERE kind = 'daily'")
 
     assert await home.coach.compose(claimed) is None
     assert (await _memory(home, TELEGRAM)).open is None
@@ -658,15 +657,13 @@ async def test_a_crash_in_the_middle_of_linking_leaves_two_as_they_were(library:
         await _says(home, DISCORD, "/next recall", "recall is TP / (TP + FN)")
         code = await _code(home, TELEGRAM)
         key = "link:discord:boom:telegram:7"
-        async with home.store.writing() as session:
-            await (await session.connection()).exec_driver_sql(f"UPDATE outbox SET key = '{key}' WHERE seq = 1")
+        await sql(home.store, f"UPDATE outbox SET key = '{key}' WHERE seq = 1")
         with pytest.raises(Exception, match="refused a row"):
             await home.says(f"/link {code}", address=DISCORD, key="boom")
 
         assert await home.store.whose(TELEGRAM) != await home.store.whose(DISCORD)
         assert [len((await _memory(home, one)).past) for one in (TELEGRAM, DISCORD)] == [1, 1]
-        async with home.store.writing() as session:
-            await (await session.connection()).exec_driver_sql("UPDATE outbox SET key = 'elsewhere' WHERE seq = 1")
+        await sql(home.store, "UPDATE outbox SET key = 'elsewhere' WHERE seq = 1")
         assert "Linked." in await _says(home, DISCORD, f"/link {code}")
 
 

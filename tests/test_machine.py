@@ -15,8 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule, run_state_machine_as_test
-from sqlmodel import SQLModel
-from worlds import MONDAY, FakeClock
+from worlds import MONDAY, FakeClock, sql
 
 from bot import days
 from bot.coach import Coach
@@ -59,9 +58,7 @@ class Machine(RuleBasedStateMachine):
         return self.loop.run_until_complete(work)
 
     async def _empty(self) -> None:
-        async with self.store.writing() as session:
-            for table in TABLES:
-                await self.store.core(session, SQLModel.metadata.tables[table].delete())
+        await self.store.write(lambda session: [session.connection().exec_driver_sql(f"DELETE FROM {table}") for table in TABLES])
 
     def _restart(self) -> None:
         self.coach = Coach(self.store, self.library, PlainGrader(), now=self.clock, rng=Random(1))
@@ -169,8 +166,7 @@ class Machine(RuleBasedStateMachine):
         self.run(self.coach.close())
 
     async def _rows(self, statement: str) -> list[Any]:
-        async with self.store.engine.connect() as connection:
-            return [row[0] if len(row) == 1 else tuple(row) for row in (await connection.exec_driver_sql(statement)).all()]
+        return await sql(self.store, statement)
 
 
 @pytest.mark.parametrize("part", range(PARTS))

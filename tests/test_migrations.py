@@ -12,13 +12,12 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from filled import content, fill
 from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlmodel import SQLModel, select
+from sqlmodel import Session, SQLModel, select
 
 from bot import migrations
 from bot.database import Database
 from bot.database.backup import KEPT, before_upgrade, inspected
-from bot.database.connection import _engine
+from bot.database.connection import base_of
 from bot.errors import StoreError, StoreTooNew
 from bot.messages import Address
 
@@ -53,17 +52,17 @@ def _expected(table: str, row: dict[str, Any], revision: str) -> dict[str, Any]:
     return row
 
 
+def _emptied(session: Session) -> None:
+    SQLModel.metadata.drop_all(session.connection())
+    session.connection().exec_driver_sql("DROP TABLE IF EXISTS alembic_version")
+
+
 async def test_a_row_of_every_release_is_kept_to_the_last_value(url: str) -> None:
     """On SQLite and PostgreSQL, through every step from the release in which it was written; and the coach can read it."""
-    engine = _engine(url)
-    async with engine.begin() as connection:
-        await connection.run_sync(SQLModel.metadata.drop_all)
-        await connection.exec_driver_sql("DROP TABLE IF EXISTS alembic_version")
-    async with engine.begin() as connection:
-        then = await connection.run_sync(_lived)
-        now = await connection.run_sync(content)
-        released = await connection.run_sync(_released)
-    await engine.dispose()
+    base = base_of(url)
+    await base.write(_emptied)
+    then, now, released = await base.write(lambda session: tuple(look(session.connection()) for look in (_lived, content, _released)))
+    await base.close()
 
     assert released[-1] == migrations.HEAD
     assert set(now) == {table.name for table in SQLModel.metadata.sorted_tables}
@@ -73,9 +72,9 @@ async def test_a_row_of_every_release_is_kept_to_the_last_value(url: str) -> Non
                 assert {name: now[table][key][name] for name in row} == _expected(table, row, revision), (revision, table)
 
     store = await Database.open(url)
-    async with store.reading() as session:
-        for model in SQLModel._sa_registry.mappers:
-            assert (await session.exec(select(model.class_))).all(), model.class_.__name__
+    for model in SQLModel._sa_registry.mappers:
+        found = await store.read(lambda session, kept=model.class_: session.exec(select(kept)).all())  # type: ignore[misc]
+        assert found, model.class_.__name__
     for revision in released:
         memory = await store.recall(Address("paper", f"address {revision}", f"chat {revision}"))
         assert memory.learner is not None
@@ -173,13 +172,12 @@ async def test_a_later_schema_is_refused_before_anything_is_written(database: Pa
 
 async def test_who_only_looks_does_not_upgrade(url: str) -> None:
     """`coach dead` of a new version, beside a coach of an old one that is still running."""
-    engine = create_async_engine(url) if url.startswith("postgresql") else _engine(url)
-    async with engine.begin() as connection:
-        await connection.run_sync(SQLModel.metadata.drop_all)
-        await connection.exec_driver_sql("DROP TABLE IF EXISTS alembic_version")
-        await connection.run_sync(lambda sync: _made(sync, "0008"))
+    base = base_of(url)
+    await base.write(_emptied)
+    await base.write(lambda session: _made(session.connection(), "0008"))
     with pytest.raises(StoreError, match=r"its schema is 0008.* start the coach once"):
         await Database.open(url, migrate=False)
-    async with engine.connect() as connection:
-        assert (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar() == "0008"
-    await engine.dispose()
+    assert (
+        await base.write(lambda session: session.connection().execute(text("SELECT version_num FROM alembic_version")).scalar()) == "0008"
+    )
+    await base.close()

@@ -40,20 +40,20 @@ def coach(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
 
 async def _filled(url: str, *labels: str) -> None:
     store = await Database.open(url)
-    async with store.engine.begin() as connection:
-        for label in labels:
-            await connection.run_sync(fill, label)
+    for label in labels:
+        await store.write(lambda session, label=label: fill(session.connection(), label))  # type: ignore[misc]
     await store.close()
 
 
 async def _rows(url: str) -> dict[str, list[tuple[Any, ...]]]:
     """Every row as the coach reads it, in some order that is always the same."""
     store = await Database.open(url)
-    async with store.engine.connect() as connection:
-        found = {
-            one.name: sorted((tuple(row) for row in await connection.execute(one.select())), key=repr)
+    found = await store.read(
+        lambda session: {
+            one.name: sorted((tuple(row) for row in session.connection().execute(one.select())), key=repr)
             for one in SQLModel.metadata.sorted_tables
         }
+    )
     await store.close()
     return found
 
@@ -86,9 +86,8 @@ def test_everything_moves_to_postgresql_and_back(coach: Callable[..., Told], pos
 
 async def test_many_rows_come_over_in_batches(postgres_url: str, database: Path) -> None:
     source, target = await Database.open(f"sqlite:///{database}"), await Database.open(postgres_url)
-    async with source.writing() as session:
-        for number in range(BATCH * 2 + 7):
-            session.add(ChatRow(platform="paper", user=f"p{number}", chat="c", last="1", used_at=MONDAY))
+    people = [ChatRow(platform="paper", user=f"p{number}", chat="c", last="1", used_at=MONDAY) for number in range(BATCH * 2 + 7)]
+    await source.write(lambda session: session.add_all(people))
 
     assert (await copy(source, target))["chat"] == BATCH * 2 + 7
     await source.close()
@@ -98,13 +97,12 @@ async def test_many_rows_come_over_in_batches(postgres_url: str, database: Path)
 async def test_a_target_that_holds_something_is_left_alone(coach: Callable[..., Told], postgres_url: str, database: Path) -> None:
     await _filled(f"sqlite:///{database}", "one")
     target = await Database.open(postgres_url)
-    async with target.writing() as session:
-        session.add(ChatRow(platform="paper", user="theirs", chat="c", last="1", used_at=MONDAY))
+    theirs = ChatRow(platform="paper", user="theirs", chat="c", last="1", used_at=MONDAY)
+    await target.write(lambda session: session.add(theirs))
 
     status, _, said = await asyncio.to_thread(coach, f"sqlite:///{database}", "db", "copy", postgres_url)
     assert (status, said) == (1, "coach: the target is not empty: there are rows in chat. Nothing was copied\n")
-    async with target.engine.connect() as connection:
-        held = await connection.run_sync(content)
+    held = await target.read(lambda session: content(session.connection()))
     assert {name for name, rows in held.items() if rows} == {"chat"}
     await target.close()
 
@@ -123,8 +121,8 @@ async def test_a_copy_that_differs_is_not_kept(postgres: Any, postgres_url: str,
     with pytest.raises(StoreError, match=r"what arrived of practised is not what was there \(1 of 1 rows\)"):
         await copy(source, target)
 
-    async with target.engine.connect() as connection:
-        assert not any((await connection.run_sync(content)).values())
+    held = await target.read(lambda session: content(session.connection()))
+    assert not any(held.values())
     await source.close()
     await target.close()
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import resource
+import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,14 @@ from peers.telegram import BotApiServer
 from sqlalchemy import event, text
 from test_deliveries import Paper
 from test_promises import PRECISION
-from worlds import MONDAY, World, couriers, world
+from worlds import MONDAY, World, couriers, sql, world
 
 from bot import days
 from bot.clock import Clock
 from bot.coach import Coach
 from bot.content import Library
 from bot.database import Database
+from bot.database.sqlite import SQLite
 from bot.errors import StoreError
 from bot.grading.plain import PlainGrader
 from bot.messages import Address
@@ -108,7 +110,7 @@ async def test_many_due_and_many_replies_at_once(library: Library, database: Pat
 @asynccontextmanager
 async def _broken(home: World, how: str) -> AsyncIterator[None]:
     """Every transaction meets a disk that is full, or a file that may only be read, until this is left."""
-    engine = home.store.engine.sync_engine
+    assert isinstance(home.store.base, SQLite)
     set_, unset = {
         "full": ("PRAGMA max_page_count = 1", "PRAGMA max_page_count = 1073741823"),
         "read-only": ("PRAGMA query_only = ON", "PRAGMA query_only = OFF"),
@@ -118,7 +120,7 @@ async def _broken(home: World, how: str) -> AsyncIterator[None]:
     def begun(connection: Any) -> None:
         connection.execute(text(set_ if broken else unset))
 
-    event.listen(engine, "begin", begun)
+    event.listen(home.store.base.engine, "begin", begun)
     try:
         yield
     finally:
@@ -126,19 +128,13 @@ async def _broken(home: World, how: str) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _held(home: World, patience: int) -> AsyncIterator[None]:
+async def _held(home: World, database: Path, patience: int) -> AsyncIterator[None]:
     """Another process writes, and does not end; this one waits so many milliseconds for it each time, where it would wait 5,000."""
-
-    def hurried(connection: Any, *_: object) -> None:
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout = {patience}")
-        cursor.close()
-
-    event.listen(home.store.engine.sync_engine, "checkout", hurried)
-    async with home.store.engine.connect() as other:
-        await other.execution_options(writes=True)
-        async with other.begin():
-            yield
+    assert isinstance(home.store.base, SQLite)
+    home.store.base.patience = patience
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
 
 
 @pytest.mark.parametrize("how", ["read-only", "full", "locked for longer than it is waited for"])
@@ -153,7 +149,7 @@ async def test_a_database_that_takes_nothing_for_a_while_loses_and_doubles_nothi
             courier.wake()
             await server.wait_for(lambda: len(thinking.hits) == 2, 60)
             before = len(server.called("getUpdates"))
-            async with _held(home, 50) if how.startswith("locked") else _broken(home, how):
+            async with _held(home, database, 50) if how.startswith("locked") else _broken(home, how):
                 for person in replying:
                     await person.says(PRECISION)
                 go.set()
@@ -169,7 +165,7 @@ async def test_a_database_that_is_locked_for_a_moment_is_waited_for(library: Lib
     async with telegram_peer() as (server, clock), world(library, database, clock=clock) as home:
         due, replying = await people(home, server)
         async with at_work(home, server) as courier:
-            async with _held(home, 60_000):
+            async with _held(home, database, 60_000):
                 for person in replying:
                     await person.says(PRECISION)
                 ticking = asyncio.create_task(home.coach.deliver_due(["telegram"]))
@@ -188,7 +184,7 @@ async def test_a_database_that_is_locked_for_ever_keeps_no_process_from_ending(l
         async with world(library, database, clock=clock) as home:
             due, replying = await people(home, server)
             async with AsyncExitStack() as for_ever, at_work(home, server):
-                await for_ever.enter_async_context(_held(home, 50))
+                await for_ever.enter_async_context(_held(home, database, 50))
                 for person in replying:
                     await person.says(PRECISION)
                 with pytest.raises(StoreError):
@@ -247,9 +243,7 @@ async def test_a_clock_that_goes_wrong_and_is_set_right_leaves_each_real_day_its
             with time_machine.travel(midnight + timedelta(hours=hour) + off, tick=False):
                 await clock.tick()
                 assert clock.last_tick == datetime.now(UTC)
-        async with store.engine.connect() as connection:
-            found = await connection.exec_driver_sql("SELECT about FROM outbox WHERE kind = 'daily'")
-            owed = Counter(row[0] for row in found.all())
+        owed = Counter(await sql(store, "SELECT about FROM outbox WHERE kind = 'daily'"))
     finally:
         await coach.close()
         await store.close()

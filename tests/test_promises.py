@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from test_deliveries import ANN, Paper
-from worlds import World, couriers, sent_what_is_due, world
+from worlds import World, couriers, sent_what_is_due, sql, world
 
 from bot.content import Library
 from bot.database import Database
@@ -39,9 +39,7 @@ async def _when(home: World, paper: Paper, at: datetime) -> list[str]:
 
 
 async def _excused(store: Database) -> list[str]:
-    async with store.engine.connect() as connection:
-        rows = await connection.exec_driver_sql("SELECT about FROM mark WHERE kind = 'excused' ORDER BY about")
-        return [row[0] for row in rows.all()]
+    return await sql(store, "SELECT about FROM mark WHERE kind = 'excused' ORDER BY about")
 
 
 async def test_after_three_days_without_a_coach_the_days_are_excused_and_the_streak_is_kept(library: Library, database: Path) -> None:
@@ -203,8 +201,7 @@ async def test_a_learner_who_is_forgotten_between_the_claim_and_the_sending_is_s
         await home.coach.deliver_due(["paper"])
         await home.store.record("w1", ANN, Changes(), [Owed("word:1", ANN, Lane.BULK, "word", say("hello"), learner)], home.clock())
         claimed = await home.store.claim(["paper"], home.clock(), 5)
-        async with home.store.engine.begin() as connection:
-            await connection.exec_driver_sql(f"DELETE FROM outbox WHERE learner = '{learner}'")
+        await sql(home.store, f"DELETE FROM outbox WHERE learner = '{learner}'")
         worded = [await home.coach.compose(one) for one in claimed]
         rest = [await home.coach.compose(Owed("word:1", ANN, Lane.BULK, "word", say("hello"), learner))]
 

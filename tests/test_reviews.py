@@ -14,8 +14,7 @@ import pytest
 import simulated
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
-from worlds import MONDAY, FakeClock, World, world
+from worlds import MONDAY, FakeClock, World, sql, world
 
 from bot import cards, plans, reviews
 from bot.content import Library, Question, default_folder, load
@@ -437,8 +436,7 @@ async def test_which_attempts_are_in_no_card_is_found_in_an_index(home: World) -
     await _says(home, "/next precision", GOOD)
     plan = """EXPLAIN QUERY PLAN SELECT attempt.id FROM attempt LEFT JOIN card ON card.learner = attempt.learner AND
         card.question = attempt.question WHERE attempt.learner = 'x' AND (card.question IS NULL OR attempt.at > card.seen_at)"""
-    async with home.store.reading() as session:
-        steps = " ".join(str(row[3]) for row in (await session.exec(text(plan))).all())  # type: ignore[call-overload]
+    steps = " ".join(str(row[3]) for row in await sql(home.store, plan))
     assert "SEARCH attempt USING INDEX ix_attempt_learner" in steps
     assert "SEARCH card USING INDEX" in steps
 

@@ -19,7 +19,7 @@ from worlds import FakeClock, World, couriers
 from bot.coach import MOST_AT_WORK, Coach
 from bot.content import Library, Rubric
 from bot.database import LEASE, Database
-from bot.database.postgres import number
+from bot.database.postgres import PostgreSQL, number
 from bot.grading.plain import PlainGrader
 from bot.messages import Address, Message, say
 from bot.model import Changes, Grade, Learner
@@ -303,8 +303,7 @@ async def _process(url: str, library: Library, clock: FakeClock, grader: Grader 
 
 
 async def _rows(store: Database, statement: str) -> list[tuple[object, ...]]:
-    async with store.engine.connect() as connection:
-        return [tuple(row) for row in (await connection.exec_driver_sql(statement)).all()]
+    return await store.read(lambda session: [tuple(row) for row in session.connection().exec_driver_sql(statement).all()])
 
 
 async def test_two_turns_of_one_learner_at_once_count_as_two_the_second_knowing_of_the_first(
@@ -422,7 +421,8 @@ async def test_a_backend_that_is_ended_in_the_middle_of_a_turn_costs_nothing(
     coach = _coach(stores[0], library, clock, held)
     for key, text in (("s", "/start"), ("z", "/zone UTC"), ("n", "/next precision")):
         await coach.handle(Message(key, ANN, text, clock()))
-    lock = await stores[1].engine.connect()
+    assert isinstance(stores[1].base, PostgreSQL)
+    lock = await stores[1].base.engine.connect()
     await lock.begin()
 
     turn = asyncio.create_task(coach.handle(Message("a1", ANN, PRECISION, clock())))

@@ -11,8 +11,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from sqlmodel import SQLModel, text
-from worlds import ANN, World, world
+from sqlmodel import SQLModel
+from worlds import ANN, World, sql, world
 
 from adapters.__main__ import main
 from adapters.importing import LARGEST
@@ -66,11 +66,10 @@ async def _history(home: World) -> list[str]:
     for line in said:
         for heard in await home.says(line, address=ANN):
             buttons |= {choice.text for row in heard.choices for choice in row}
-    async with home.store.reading() as session:
-        ids = set()
-        for table in SQLModel.metadata.sorted_tables:
-            if "id" in table.c and "learner" in table.c:
-                ids |= {str(row[0]) for row in (await session.exec(text(f'SELECT id FROM "{table.name}"'))).all()}  # type: ignore[call-overload]
+    ids = set()
+    for table in SQLModel.metadata.sorted_tables:
+        if "id" in table.c and "learner" in table.c:
+            ids |= {str(id) for id in await sql(home.store, f'SELECT id FROM "{table.name}"')}
     return [*sorted(ids), *sorted(buttons)]
 
 
@@ -114,9 +113,8 @@ async def test_sql_in_what_somebody_says_is_what_they_said(library: Library, dat
             await home.says(line)
             for command in ("next", "daily", "interview", "snooze", "report", "incident", "link", "flag", "appeal", "track", "zone"):
                 await home.says(f"/{command} {line}", address=BOB)
-        async with home.store.reading() as session:
-            kept = [row[0] for row in (await session.exec(text("SELECT text FROM attempt ORDER BY at, id"))).all()]  # type: ignore[call-overload]
-            learners = (await session.exec(text("SELECT count(*) FROM learner"))).scalar_one()  # type: ignore[call-overload]
+        kept = await sql(home.store, "SELECT text FROM attempt ORDER BY at, id")
+        (learners,) = await sql(home.store, "SELECT count(*) FROM learner")
 
     assert sorted(kept) == sorted(said)
     assert learners == 2
@@ -176,9 +174,8 @@ async def test_what_learners_wrote_is_readable_by_the_coachs_own_account_alone(t
     usual = os.umask(0o022)
     try:
         store = await Database.open(f"sqlite:///{tmp_path}/coach.db")
-        async with store.engine.begin() as connection:
-            await connection.exec_driver_sql("INSERT INTO chat VALUES ('paper', 'ann', 'c', '1', '2026-11-23 12:00:00')")
-            modes = _modes(tmp_path)
+        await sql(store, "INSERT INTO chat VALUES ('paper', 'ann', 'c', '1', '2026-11-23 12:00:00')")
+        modes = _modes(tmp_path)
         await store.close()
     finally:
         os.umask(usual)

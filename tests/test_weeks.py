@@ -340,7 +340,7 @@ async def test_ten_thousand_weeks_are_planned_in_one_query_a_batch(library: Libr
             connection.executemany(f"INSERT INTO learner ({','.join(names)}) VALUES ({','.join('?' * len(names))})", rows)
             practised = [(f"l{n}", f"{at - timedelta(days=n % 40):%Y-%m-%d %H:%M:%S.%f}", BERLIN) for n in range(10_000)]
             connection.executemany("INSERT INTO practised (learner, at, zone) VALUES (?, ?, ?)", practised)
-        engine = home.store.engine.sync_engine
+        engine = home.store.base.engine
         event.listen(engine, "before_cursor_execute", lambda _c, _cur, statement, *_: counted.append(statement))
         home.clock.at = SUNDAY
         await home.coach.deliver_due(["paper"])

@@ -19,8 +19,10 @@ import pytest
 from peers.mortal import Mortals
 from peers.postgres import PostgresServer
 from peers.telegram import TOKEN, BotApiServer, Person
+from worlds import sql
 
 from bot.database import Database
+from bot.database.postgres import PostgreSQL
 from bot.messages import Address
 from bot.model import Changes, Learner
 
@@ -103,8 +105,7 @@ async def _until(what: Callable[[], Awaitable[Any]], seconds: float = 90) -> Any
 
 
 async def _rows(store: Database, statement: str) -> list[Any]:
-    async with store.engine.connect() as connection:
-        return [row[0] if len(row) == 1 else tuple(row) for row in (await connection.exec_driver_sql(statement)).all()]
+    return await sql(store, statement)
 
 
 async def _due(store: Database, server: BotApiServer, how_many: int) -> list[Person]:
@@ -198,7 +199,8 @@ async def test_a_reply_that_was_being_graded_by_a_process_that_is_killed_is_answ
         async with forked(ready, server, postgres_url, worker=False):
             await _until(lambda: postgres.execute("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"))
             assert not first.ended
-            async with store.engine.connect() as lock:
+            assert isinstance(store.base, PostgreSQL)
+            async with store.base.engine.connect() as lock:
                 await lock.exec_driver_sql("LOCK TABLE attempt IN ACCESS EXCLUSIVE MODE")
                 await ann.says("Precision is TP / (TP + FP): of everything that we flagged, the share that really is positive.")
                 await _until(lambda: postgres.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND relation IS NOT NULL"))

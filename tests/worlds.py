@@ -11,9 +11,10 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from peers.overheard import SECRETS
-from sqlmodel import and_, col, or_, select
+from sqlmodel import Session, and_, col, or_, select
 
 from bot.coach import Coach
 from bot.content import Library, default_folder, syllabus
@@ -130,14 +131,23 @@ async def couriers(home: World, adapters: Sequence[Adapter] | Mapping[str, Adapt
             await running
 
 
+async def sql(store: Database, statement: str) -> list[Any]:
+    """What the database itself says: rows of one value as that value, others as tuples."""
+
+    def said(session: Session) -> list[Any]:
+        found = session.connection().exec_driver_sql(statement)
+        return [row[0] if len(row) == 1 else tuple(row) for row in found.all()] if found.returns_rows else []
+
+    return await store.write(said)
+
+
 async def sent_what_is_due(home: World, courier: Courier, platform: str = "paper") -> None:
     """Returns when nothing may be sent at the moment that the clock shows, and nothing is being sent; what is owed for later waits."""
     waits = (OutboxRow.platform == platform, col(OutboxRow.state).in_(("ready", "retry")), col(OutboxRow.not_before) <= home.clock())
+    due = select(OutboxRow.seq).where(or_(and_(*waits), col(OutboxRow.state) == "sending")).limit(1)
     async with asyncio.timeout(60):
         while True:
-            async with home.store.reading() as session:
-                due = await session.exec(select(OutboxRow.seq).where(or_(and_(*waits), col(OutboxRow.state) == "sending")).limit(1))
-                if due.first() is None:
-                    return
+            if await home.store.read(lambda session: session.exec(due).first()) is None:
+                return
             courier.wake()
             await asyncio.sleep(0.005)

@@ -12,6 +12,7 @@ from bot.database.interviews import Interviews
 from bot.database.links import Links
 from bot.database.outbox import KEEP_DONE, Outbox
 from bot.database.owners import Owners
+from bot.database.postgres import Bell, Place, PostgreSQL
 from bot.database.queues import Queues
 from bot.database.rounds import Rounds
 from bot.database.turns import INBOX, OUTBOX
@@ -26,12 +27,11 @@ class Database(Rounds, Outbox, Interviews, Dictations, Appeals, Cards, Weeks, Wh
 
     @asynccontextmanager
     async def listen(self, updates: Callable[[], None], messages: Callable[[], None]) -> AsyncIterator[None]:
-        if not self.shared:
+        if not isinstance(self.base, PostgreSQL):
             yield
             return
-        from bot.database.postgres import Bell
 
-        bell = Bell(self.engine, {INBOX: updates, OUTBOX: messages})
+        bell = Bell(self.base.engine, {INBOX: updates, OUTBOX: messages})
         try:
             yield
         finally:
@@ -40,13 +40,11 @@ class Database(Rounds, Outbox, Interviews, Dictations, Appeals, Cards, Weeks, Wh
     @asynccontextmanager
     async def place(self, name: str, mine: asyncio.Event) -> AsyncIterator[None]:
         """Sets `mine` while this process is the one that has the place of that name, for as long as it is entered."""
-        if not self.shared:
+        if not isinstance(self.base, PostgreSQL):
             mine.set()
             yield
             return
-        from bot.database.postgres import Place
-
-        place = Place(self.engine, name, mine)
+        place = Place(self.base.engine, name, mine)
         try:
             yield
         finally:

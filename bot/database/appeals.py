@@ -6,12 +6,11 @@ from datetime import datetime
 
 from sqlalchemy import case, func
 from sqlalchemy import select as pick
-from sqlmodel import Field, SQLModel, UTCDateTime, col, select
+from sqlmodel import Field, Session, SQLModel, UTCDateTime, col, select
 
-from bot.database.connection import uncut
-from bot.database.direct import long
 from bot.database.learners import Learners
 from bot.database.rows import AttemptRow, grade_of, grade_text, row_of
+from bot.database.work import long, reads
 from bot.model import Appeal, Appealed, Finding, Flag, Ruling
 
 
@@ -75,43 +74,38 @@ def flag_of(row: FlagRow) -> Flag:
 class Appeals(Learners):
     """Reads what `Changes.also` wrote."""
 
-    @uncut
+    @reads
     @long
-    async def appeals(self, attempt: str) -> tuple[Appeal, ...]:
-        async with self.reading() as session:
-            rows = await session.exec(select(AppealRow).where(AppealRow.attempt == attempt).order_by(col(AppealRow.at)))
-            return tuple(appeal_of(row) for row in rows.all())
+    def appeals(self, session: Session, attempt: str) -> tuple[Appeal, ...]:
+        rows = session.exec(select(AppealRow).where(AppealRow.attempt == attempt).order_by(col(AppealRow.at)))
+        return tuple(appeal_of(row) for row in rows.all())
 
-    @uncut
-    async def appealed(self) -> tuple[Appealed, ...]:
-        async with self.reading() as session:
-            raised = func.sum(case((col(AppealRow.outcome) == Ruling.RAISED.value, 1), else_=0))
-            place = (col(AttemptRow.question), col(AttemptRow.followup), col(AppealRow.point))
-            connection = await session.connection()
-            rows = await connection.execute(
-                pick(*place, func.count(), raised)
-                .join(AttemptRow, col(AttemptRow.id) == col(AppealRow.attempt))
-                .where(col(AppealRow.copied).is_(False))
-                .group_by(*place)
-                .order_by(func.count().desc(), *place)
-            )
-            return tuple(Appealed(*row) for row in rows.all())
+    @reads
+    def appealed(self, session: Session) -> tuple[Appealed, ...]:
+        raised = func.sum(case((col(AppealRow.outcome) == Ruling.RAISED.value, 1), else_=0))
+        place = (col(AttemptRow.question), col(AttemptRow.followup), col(AppealRow.point))
+        connection = session.connection()
+        rows = connection.execute(
+            pick(*place, func.count(), raised)
+            .join(AttemptRow, col(AttemptRow.id) == col(AppealRow.attempt))
+            .where(col(AppealRow.copied).is_(False))
+            .group_by(*place)
+            .order_by(func.count().desc(), *place)
+        )
+        return tuple(Appealed(*row) for row in rows.all())
 
-    @uncut
-    async def flag(self, learner: str, id: str) -> Flag | None:
-        async with self.reading() as session:
-            row = await session.get(FlagRow, id)
-            return flag_of(row) if row is not None and row.learner == learner else None
+    @reads
+    def flag(self, session: Session, learner: str, id: str) -> Flag | None:
+        row = session.get(FlagRow, id)
+        return flag_of(row) if row is not None and row.learner == learner else None
 
-    @uncut
+    @reads
     @long
-    async def flags_since(self, learner: str, since: datetime) -> int:
-        async with self.reading() as session:
-            return (await session.exec(select(func.count()).where(FlagRow.learner == learner, col(FlagRow.at) > since))).one()
+    def flags_since(self, session: Session, learner: str, since: datetime) -> int:
+        return session.exec(select(func.count()).where(FlagRow.learner == learner, col(FlagRow.at) > since)).one()
 
-    @uncut
+    @reads
     @long
-    async def flags(self) -> tuple[Flag, ...]:
-        async with self.reading() as session:
-            rows = await session.exec(select(FlagRow).order_by(FlagRow.question, FlagRow.followup, col(FlagRow.at), FlagRow.id))
-            return tuple(flag_of(row) for row in rows.all())
+    def flags(self, session: Session) -> tuple[Flag, ...]:
+        rows = session.exec(select(FlagRow).order_by(FlagRow.question, FlagRow.followup, col(FlagRow.at), FlagRow.id))
+        return tuple(flag_of(row) for row in rows.all())

@@ -7,12 +7,11 @@ from datetime import datetime
 
 from sqlalchemy import and_
 from sqlalchemy import select as pick
-from sqlmodel import Field, SQLModel, UTCDateTime, col, delete, or_, select
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel import Field, Session, SQLModel, UTCDateTime, col, delete, or_, select
 
-from bot.database.connection import uncut
 from bot.database.learners import Learners
 from bot.database.rows import AttemptRow, attempt_of, row_of
+from bot.database.work import reads
 from bot.model import Attempt, Card, Finding, PointRecord
 
 
@@ -48,27 +47,24 @@ def _points(text: str) -> tuple[PointRecord, ...]:
 class Cards(Learners):
     """Cards, and the attempts that are in none of them yet."""
 
-    @uncut
-    async def cards(self, learner: str) -> tuple[dict[str, Card], list[Attempt]]:
-        async with self.reading() as session:
-            rows = await self.core(session, pick(*(col(getattr(CardRow, name)) for name in COLUMNS)).where(col(CardRow.learner) == learner))
-            cards = {row.question: Card(**{**row._mapping, "points": _points(row.points)}) for row in rows.all()}
-            theirs = and_(col(CardRow.learner) == col(AttemptRow.learner), col(CardRow.question) == col(AttemptRow.question))
-            fresh = (
-                select(AttemptRow.id)
-                .join(CardRow, theirs, isouter=True)
-                .where(AttemptRow.learner == learner, or_(col(CardRow.question).is_(None), col(AttemptRow.at) > col(CardRow.seen_at)))
-            )
-            ids = (await session.exec(fresh)).all()
-            if not ids:
-                return cards, []
-            attempts = await session.exec(
-                select(AttemptRow).where(col(AttemptRow.id).in_(fresh)).order_by(col(AttemptRow.at), AttemptRow.id)
-            )
-            return cards, [attempt_of(row) for row in attempts.all()]
+    @reads
+    def cards(self, session: Session, learner: str) -> tuple[dict[str, Card], list[Attempt]]:
+        rows = self.core(session, pick(*(col(getattr(CardRow, name)) for name in COLUMNS)).where(col(CardRow.learner) == learner))
+        cards = {row.question: Card(**{**row._mapping, "points": _points(row.points)}) for row in rows.all()}
+        theirs = and_(col(CardRow.learner) == col(AttemptRow.learner), col(CardRow.question) == col(AttemptRow.question))
+        fresh = (
+            select(AttemptRow.id)
+            .join(CardRow, theirs, isouter=True)
+            .where(AttemptRow.learner == learner, or_(col(CardRow.question).is_(None), col(AttemptRow.at) > col(CardRow.seen_at)))
+        )
+        ids = session.exec(fresh).all()
+        if not ids:
+            return cards, []
+        attempts = session.exec(select(AttemptRow).where(col(AttemptRow.id).in_(fresh)).order_by(col(AttemptRow.at), AttemptRow.id))
+        return cards, [attempt_of(row) for row in attempts.all()]
 
-    async def keep(self, session: AsyncSession, thing: object) -> None:
-        await super().keep(session, thing)
+    def keep(self, session: Session, thing: object) -> None:
+        super().keep(session, thing)
         if isinstance(thing, Attempt):  # it was graded anew: its card is made again
             here = (col(CardRow.learner) == thing.learner) & (col(CardRow.question) == thing.question)
-            await session.exec(delete(CardRow).where(here))
+            session.exec(delete(CardRow).where(here))

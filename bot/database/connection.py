@@ -1,27 +1,29 @@
-"""One database: its connections, transactions and errors. SQLite runs in WAL with synchronous FULL and BEGIN IMMEDIATE.
+"""One database: how units of work are done in it, and its errors as ours.
 
-What only PostgreSQL has - processes beside this one - is in `bot.database.postgres`.
+What is SQLite's own is in `bot.database.sqlite`, and what PostgreSQL adds in `bot.database.postgres`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from functools import partial, wraps
+from functools import cache
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 import structlog
-from sqlalchemy import URL, CursorResult, create_engine, event, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlalchemy import URL, CursorResult, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlmodel import Session, SQLModel
 
-from bot.database.direct import BEGIN, DIRECT, connect
+from bot.database.postgres import PostgreSQL, prepare
+from bot.database.sqlite import SQLite, engine_of
 from bot.errors import StoreBusy, StoreError, StoreRefused
 
 LEASE = timedelta(seconds=20)
@@ -41,36 +43,7 @@ Clock = Callable[[], datetime]
 
 log = structlog.get_logger("database")
 
-P = ParamSpec("P")
 T = TypeVar("T")
-S = TypeVar("S", bound="Connected")
-
-
-def uncut(
-    method: Callable[Concatenate[S, P], Coroutine[Any, Any, T]],
-) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
-    """A caller that is cancelled waits no longer, but the transaction goes on to its end: SQLAlchemy's connection does not
-    survive being cancelled between a statement and its answer, and the process would never end.
-
-    A connection that PostgreSQL ended is replaced, and the transaction done again."""
-
-    async def insist(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        DIRECT.set(True)
-        for pause in PAUSES if self.shared else ():
-            try:
-                return await method(self, *args, **kwargs)
-            except StoreBusy:
-                await asyncio.sleep(pause)
-        return await method(self, *args, **kwargs)
-
-    @wraps(method)
-    async def whole(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        task = asyncio.ensure_future(insist(self, *args, **kwargs))
-        self._underway.add(task)
-        task.add_done_callback(self._ended)
-        return await asyncio.shield(task)
-
-    return whole
 
 
 class Connected:
@@ -79,15 +52,12 @@ class Connected:
     worker: the name under which this process claims work. shared: whether other processes may work on the same database.
     """
 
-    def __init__(self, engine: AsyncEngine, lease: timedelta = LEASE) -> None:
-        self.engine = engine
+    def __init__(self, base: SQLite | PostgreSQL, lease: timedelta = LEASE) -> None:
+        self.base = base
         self.lease = lease
         self.worker = uuid4().hex[:12]
-        self.shared = engine.dialect.name == "postgresql"
+        self.shared = base.shared
         self._underway: set[asyncio.Future[Any]] = set()
-        # SQLite has one writer at a time. Those who wait for it inside SQLite poll and are not served in turn: with fifty of them
-        # some waited until they were told that it is busy.
-        self._writer: AbstractAsyncContextManager[Any] = asyncio.Lock() if engine.dialect.name == "sqlite" else nullcontext()
 
     @classmethod
     async def open(cls, url: str, *, lease: timedelta = LEASE, now: Clock = lambda: datetime.now(UTC), migrate: bool = True) -> Self:
@@ -97,70 +67,108 @@ class Connected:
         StoreTooNew where the schema is a later one."""
         from bot.migrations import upgrade
 
-        engine = _engine(url)
-        try:
-            file = sqlite_file(url)
-            if file is not None and migrate:
-                async with translating():
-                    await asyncio.to_thread(_forwards, file)
-            async with translating(), engine.begin() as connection:
-                if engine.dialect.name == "postgresql":
-                    from bot.database.postgres import prepare
+        base = base_of(url)
 
-                    await prepare(connection, now, MOST_SKEW)
-                await connection.run_sync(partial(upgrade, migrate=migrate))
+        def ready(session: Session) -> None:
+            if base.shared:
+                prepare(session.connection(), now, MOST_SKEW)
+            upgrade(session.connection(), migrate=migrate)
+
+        try:
+            with translating():
+                file = sqlite_file(url)
+                if file is not None and migrate:
+                    await asyncio.to_thread(_forwards, file)
+                await base.write(ready, long=True)
         except BaseException:
-            await engine.dispose()
+            await base.close()
             raise
-        return cls(engine, lease)
+        return cls(base, lease)
 
     async def close(self) -> None:
         while self._underway:
             await asyncio.wait(self._underway)
-        await self.engine.dispose()
+        await self.base.close()
+
+    async def read(self, work: Callable[[Session], T], *, long: bool = False) -> T:
+        """Does a unit of work that reads, in one transaction."""
+        if isinstance(self.base, SQLite) and not long:
+            with translating():
+                return self.base.look(work)
+        return await self.uncut(lambda: self.base.read(work))
+
+    async def write(self, work: Callable[[Session], T], *, long: bool = False) -> T:
+        """Does a unit of work that writes, in one transaction."""
+        return await self.uncut(lambda: self.base.write(work, long=long))
+
+    async def uncut(self, act: Callable[[], Awaitable[T]]) -> T:
+        """A caller that is cancelled waits no longer, but the transaction goes on to its end: a connection does not survive being
+        cancelled between a statement and its answer, and the process would never end.
+
+        A connection that PostgreSQL ended is replaced, and the transaction done again."""
+        task = asyncio.ensure_future(self._insist(act))
+        self._underway.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    async def _insist(self, act: Callable[[], Awaitable[T]]) -> T:
+        for pause in PAUSES if self.shared else ():
+            try:
+                with translating():
+                    return await act()
+            except StoreBusy:
+                await asyncio.sleep(pause)
+        with translating():
+            return await act()
 
     def _ended(self, task: asyncio.Future[Any]) -> None:
         self._underway.discard(task)
         if not task.cancelled():
             task.exception()  # looked at here for a caller that is gone
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncSession]:
-        async with translating(), AsyncSession(self.engine, expire_on_commit=False) as session:
-            yield session
-
-    @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncSession]:
-        async with self._writer, translating(), self.engine.connect() as connection:
-            if not self.shared:
-                await connection.execution_options(writes=True)
-            async with connection.begin(), AsyncSession(bind=connection, expire_on_commit=False) as session:
-                yield session
-                await session.flush()
-
-    async def core(self, session: AsyncSession, statement: Any, parameters: Any = None) -> CursorResult[Any]:
+    def core(self, session: Session, statement: Any, parameters: Any = None) -> CursorResult[Any]:
         """One statement in the session's transaction, past its objects: for what is done often, and in batches."""
-        done: CursorResult[Any] = await (await session.connection()).execute(statement, parameters)
-        return done
+        return session.connection().execute(statement, parameters)
+
+    def put(self, session: Session, row: SQLModel, but: str = "") -> None:
+        """Writes a row, over the one with the same key where there is one, of which the column `but` stays as it is."""
+        self.core(session, _over(self._insert, type(row).__table__, but), values_of(row))  # type: ignore[attr-defined]
 
     def insert_new(self, table: Any, *unique: str) -> Any:
         """An insert that leaves alone what is there already; who else is writing the same is waited for."""
-        if self.engine.dialect.name == "postgresql":
-            from sqlalchemy.dialects.postgresql import insert as postgres
+        return _new(self._insert, table, unique)
 
-            return postgres(table).on_conflict_do_nothing(index_elements=unique)
-        from sqlalchemy.dialects.sqlite import insert as sqlite
-
-        return sqlite(table).on_conflict_do_nothing(index_elements=unique)
+    @property
+    def _insert(self) -> Callable[[Any], Any]:
+        return postgresql.insert if self.shared else sqlite.insert
 
 
-@asynccontextmanager
-async def translating() -> AsyncIterator[None]:
+@cache
+def _new(insert: Callable[[Any], Any], table: Any, unique: tuple[str, ...]) -> Any:
+    return insert(table).on_conflict_do_nothing(index_elements=unique)
+
+
+@cache
+def _over(insert: Callable[[Any], Any], table: Any, but: str) -> Any:
+    statement = insert(table)
+    changed = {one.name: statement.excluded[one.name] for one in table.c if not one.primary_key and one.name != but}
+    return statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=changed)
+
+
+def values_of(row: SQLModel) -> dict[str, Any]:
+    """A row as the parameters of a statement."""
+    return {name: getattr(row, name) for name in type(row).model_fields}
+
+
+@contextmanager
+def translating() -> Iterator[None]:
     """Foreign errors as ours."""
     try:
         yield
     except SQLAlchemyError as error:
         raise _translated(error) from error
+    except sqlite3.Error as error:
+        raise _told(error) from error
     except OSError as error:  # the driver could not connect, or was not answered in time
         raise StoreBusy(f"the database can't be used: {error.strerror or type(error).__name__}") from error
     except Exception as error:
@@ -174,16 +182,23 @@ async def translating() -> AsyncIterator[None]:
 
 
 def _translated(error: SQLAlchemyError) -> StoreError:
-    reason = str(getattr(error, "orig", error) or error).splitlines()[0]
-    if isinstance(error, OperationalError) and ("locked" in reason or "busy" in reason):
-        return StoreBusy("the database is held by somebody else")
     if isinstance(error, IntegrityError):
         return StoreRefused("the database refused a row")
     if isinstance(error, DBAPIError):
+        if isinstance(error.orig, sqlite3.Error):
+            return _told(error.orig)
+        reason = str(error.orig or error).splitlines()[0]
         code = str(getattr(error.orig, "sqlstate", None) or "")
         lost = error.connection_invalidated or code.startswith(BUSY)
         return (StoreBusy if lost else StoreError)(f"the database can't be used: {reason}")
     return StoreError(f"the database can't be used: {type(error).__name__}")
+
+
+def _told(error: sqlite3.Error) -> StoreError:
+    reason = str(error)
+    if "locked" in reason or "busy" in reason:
+        return StoreBusy("the database is held by somebody else")
+    return StoreError(f"the database can't be used: {reason}")
 
 
 def sqlite_file(url: str) -> Path | None:
@@ -203,15 +218,9 @@ def sqlite_file(url: str) -> Path | None:
     return file
 
 
-def _engine(url: str) -> AsyncEngine:
+def base_of(url: str) -> SQLite | PostgreSQL:
+    """What lies at a URL, not connected to yet. Raises StoreError."""
     file = sqlite_file(url)
-    if url.startswith("sqlite://"):
-        url = url.replace("sqlite://", "sqlite+aiosqlite://", 1)
-    options: dict[str, Any] = {"connect_args": {"async_creator_fn": connect}} if url.startswith("sqlite") else {}
-    if url.startswith(("postgresql:", "postgres:", "postgresql+asyncpg:")):
-        from bot.database.postgres import OPTIONS, spelled
-
-        url, options = spelled(url), OPTIONS
     if file is not None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -220,13 +229,11 @@ def _engine(url: str) -> AsyncEngine:
         except OSError as error:
             raise StoreError(f"the folder of the database can't be made: {error.strerror}") from error
     try:
-        engine = create_async_engine(url, hide_parameters=True, **options)
+        if url.startswith(("postgresql:", "postgres:", "postgresql+asyncpg:")):
+            return PostgreSQL(url)
+        return SQLite(url, memory=file is None)
     except (SQLAlchemyError, ImportError) as error:
         raise StoreError(f"the database can't be used: {str(error).splitlines()[0]}") from error
-    if engine.dialect.name == "sqlite":
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        event.listen(engine.sync_engine, "begin", _begin_sqlite)
-    return engine
 
 
 def _forwards(file: Path) -> None:
@@ -242,29 +249,14 @@ def _forwards(file: Path) -> None:
     if revision:
         refuse_later(revision)
     copy = before_upgrade(file, revision or "")
-    engine = create_engine(URL.create("sqlite", database=str(file)), hide_parameters=True)
-    event.listen(engine, "connect", _prepare_sqlite)
+    engine = engine_of(URL.create("sqlite", database=str(file)))
     event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA foreign_keys=OFF"))
-    event.listen(engine, "begin", _begin_sqlite)
     try:
-        with engine.connect().execution_options(writes=True) as connection, connection.begin():
+        with engine.connect() as connection, connection.begin():
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
             upgrade(connection)
             if connection.execute(text("PRAGMA foreign_key_check")).first() is not None:
                 raise StoreError("the database can't be upgraded: a row would refer to nothing; it is left as it was")
     finally:
         engine.dispose()
     log.info("database upgraded", schema_before=revision, schema=HEAD, copy=copy.name)
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=5000", "foreign_keys=ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Any) -> None:
-    # A read that becomes a write ignores busy_timeout and fails at once, so writers take the lock when they begin.
-    writes = connection.get_execution_options().get("writes")
-    connection.execute(text(BEGIN if writes else "BEGIN"))

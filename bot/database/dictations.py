@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlmodel import Field, SQLModel, UTCDateTime
+from sqlmodel import Field, Session, SQLModel, UTCDateTime
 
-from bot.database.connection import uncut
 from bot.database.learners import Learners
 from bot.database.rows import row_of
+from bot.database.work import reads
 from bot.model import Dictation
 
 
@@ -33,8 +33,7 @@ def dictation_row(one: Dictation) -> DictationRow:
 class Dictations(Learners):
     """They are written through `Changes.also`; the latest takes the place of the one before."""
 
-    @uncut
-    async def dictation(self, learner: str) -> Dictation | None:
-        async with self.reading() as session:
-            row = await session.get(DictationRow, learner)
-            return Dictation(row.learner, row.id, row.asked, row.text, row.at, row.pace) if row is not None else None
+    @reads
+    def dictation(self, session: Session, learner: str) -> Dictation | None:
+        row = session.get(DictationRow, learner)
+        return Dictation(row.learner, row.id, row.asked, row.text, row.at, row.pace) if row is not None else None

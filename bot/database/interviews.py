@@ -8,11 +8,11 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import Field, SQLModel, UTCDateTime, col, select
+from sqlmodel import Field, Session, SQLModel, UTCDateTime, col, select
 
-from bot.database.connection import uncut
 from bot.database.rows import AskedRow, AttemptRow, _only, asked_of, attempt_of, grade_of, grade_text, row_of
 from bot.database.turns import OUTBOX, Turns
+from bot.database.work import reads, writes
 from bot.messages import Address
 from bot.model import Format, Held, Interview, Investigation, Staged, State, Sure
 from bot.outbox import Lane, Owed
@@ -87,85 +87,77 @@ def investigation_of(row: InvestigationRow) -> Investigation:
 class Interviews(Turns):
     """Reads what `Changes.also` wrote, and owes the nudges."""
 
-    @uncut
-    async def interview(self, learner: str) -> Interview | None:
+    @reads
+    def interview(self, session: Session, learner: str) -> Interview | None:
         waiting = (State.RUNNING.value, State.PAUSED.value)
-        async with self.reading() as session:
-            found = await session.exec(
-                select(InterviewRow)
-                .where(InterviewRow.learner == learner, col(InterviewRow.state).in_(waiting))
-                .order_by(col(InterviewRow.started_at).desc())
-                .limit(1)
-            )
-            row = found.first()
-            return interview_of(row) if row is not None else None
+        found = session.exec(
+            select(InterviewRow)
+            .where(InterviewRow.learner == learner, col(InterviewRow.state).in_(waiting))
+            .order_by(col(InterviewRow.started_at).desc())
+            .limit(1)
+        )
+        row = found.first()
+        return interview_of(row) if row is not None else None
 
-    @uncut
-    async def interviews(self, learner: str) -> tuple[Interview, ...]:
+    @reads
+    def interviews(self, session: Session, learner: str) -> tuple[Interview, ...]:
         over = (State.DONE.value, State.CANCELLED.value)
-        async with self.reading() as session:
-            rows = await session.exec(
-                select(InterviewRow)
-                .where(InterviewRow.learner == learner, col(InterviewRow.state).in_(over))
-                .order_by(col(InterviewRow.started_at), col(InterviewRow.id))
-            )
-            return tuple(interview_of(row) for row in rows.all())
+        rows = session.exec(
+            select(InterviewRow)
+            .where(InterviewRow.learner == learner, col(InterviewRow.state).in_(over))
+            .order_by(col(InterviewRow.started_at), col(InterviewRow.id))
+        )
+        return tuple(interview_of(row) for row in rows.all())
 
-    @uncut
-    async def held(self, interviews: Sequence[str]) -> dict[str, tuple[Held, ...]]:
+    @reads
+    def held(self, session: Session, interviews: Sequence[str]) -> dict[str, tuple[Held, ...]]:
         made: dict[str, tuple[Held, ...]] = {id: () for id in interviews}
-        async with self.reading() as session:
-            rows = await session.exec(
-                select(AskedRow, AttemptRow)
-                .join(AttemptRow, col(AttemptRow.asked) == col(AskedRow.id), isouter=True)
-                .where(col(AskedRow.interview).in_(interviews))
-                .order_by(col(AskedRow.at), col(AttemptRow.at))
-            )
-            for asked, attempt in rows.all():
-                one = Held(asked_of(asked), attempt_of(attempt) if attempt is not None else None)
-                made[asked.interview] = (*made[asked.interview], one)
+        rows = session.exec(
+            select(AskedRow, AttemptRow)
+            .join(AttemptRow, col(AttemptRow.asked) == col(AskedRow.id), isouter=True)
+            .where(col(AskedRow.interview).in_(interviews))
+            .order_by(col(AskedRow.at), col(AttemptRow.at))
+        )
+        for asked, attempt in rows.all():
+            one = Held(asked_of(asked), attempt_of(attempt) if attempt is not None else None)
+            made[asked.interview] = (*made[asked.interview], one)
         return made
 
-    @uncut
-    async def investigation(self, learner: str, asked: str) -> Investigation | None:
-        async with self.reading() as session:
-            found = await session.exec(
-                select(InvestigationRow).where(InvestigationRow.learner == learner, InvestigationRow.asked == asked).limit(1)
-            )
-            row = found.first()
-            return investigation_of(row) if row is not None else None
+    @reads
+    def investigation(self, session: Session, learner: str, asked: str) -> Investigation | None:
+        found = session.exec(select(InvestigationRow).where(InvestigationRow.learner == learner, InvestigationRow.asked == asked).limit(1))
+        row = found.first()
+        return investigation_of(row) if row is not None else None
 
-    @uncut
-    async def sure(self, learner: str) -> list[tuple[Sure, int]]:
-        async with self.reading() as session:
-            rows = await session.exec(
-                select(AskedRow.sure, AttemptRow.score)
-                .join(AttemptRow, col(AttemptRow.asked) == col(AskedRow.id))
-                .where(AttemptRow.learner == learner, col(AskedRow.sure) > 0, col(AttemptRow.score).is_not(None))
-                .order_by(col(AttemptRow.at))
-            )
-            return [(Sure(sure), score) for sure, score in rows.all() if score is not None]
+    @reads
+    def sure(self, session: Session, learner: str) -> list[tuple[Sure, int]]:
+        rows = session.exec(
+            select(AskedRow.sure, AttemptRow.score)
+            .join(AttemptRow, col(AttemptRow.asked) == col(AskedRow.id))
+            .where(AttemptRow.learner == learner, col(AskedRow.sure) > 0, col(AttemptRow.score).is_not(None))
+            .order_by(col(AttemptRow.at))
+        )
+        return [(Sure(sure), score) for sure, score in rows.all() if score is not None]
 
-    @uncut
-    async def owe_nudges(self, platforms: Sequence[str], now: datetime, limit: int) -> int:
-        async with self.writing() as session:
-            rows = await session.exec(
-                select(InterviewRow)
-                .where(col(InterviewRow.nudge_at) <= now, col(InterviewRow.platform).in_(platforms))
-                .order_by(col(InterviewRow.nudge_at))
-                .limit(limit)
-                .with_for_update(skip_locked=True)
-            )
-            due = list(rows.all())
-            owed = []
-            for row in due:
-                address = Address(row.platform, row.user, row.chat)
-                if row.nudge_at is not None and row.state == State.RUNNING.value:
-                    about = f"{row.id} {row.nudge_at.isoformat()}"
-                    owed.append(Owed(f"nudge:{about}", address, Lane.REPLY, "nudge", None, row.learner, about))
-                row.nudge_at = None
-            await session.flush()
-            await self.owe(session, owed, now)
-            if owed:
-                await self.tell(session, OUTBOX)
+    @writes
+    def owe_nudges(self, session: Session, platforms: Sequence[str], now: datetime, limit: int) -> int:
+        rows = session.exec(
+            select(InterviewRow)
+            .where(col(InterviewRow.nudge_at) <= now, col(InterviewRow.platform).in_(platforms))
+            .order_by(col(InterviewRow.nudge_at))
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        due = list(rows.all())
+        owed = []
+        for row in due:
+            address = Address(row.platform, row.user, row.chat)
+            if row.nudge_at is not None and row.state == State.RUNNING.value:
+                about = f"{row.id} {row.nudge_at.isoformat()}"
+                owed.append(Owed(f"nudge:{about}", address, Lane.REPLY, "nudge", None, row.learner, about))
+            row.nudge_at = None
+        session.flush()
+        self.owe(session, owed, now)
+        if owed:
+            self.tell(session, OUTBOX)
         return len(owed)

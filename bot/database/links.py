@@ -13,19 +13,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, and_, insert
+from sqlalchemy import Connection, Table, and_, insert
 from sqlalchemy import delete as remove
 from sqlalchemy import select as pick
 from sqlalchemy import update as change
-from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlmodel import Field, SQLModel, UTCDateTime, col, delete, or_, select, update
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel import Field, Session, SQLModel, UTCDateTime, col, delete, or_, select, update
 
 from bot import days
 from bot.database.appeals import AppealRow
-from bot.database.connection import uncut
-from bot.database.learners import Learners
+from bot.database.learners import WHOSE, Learners
 from bot.database.rows import AddressRow, AskedRow, AttemptRow, LearnerRow, OutboxRow
+from bot.database.work import reads
 from bot.errors import StoreBusy
 from bot.links import WITHIN
 from bot.messages import Address
@@ -79,42 +77,35 @@ ALSO_REFERS = {
 class Links(Learners):
     """Codes, tries, and the two great moves."""
 
-    @uncut
-    async def whose(self, address: Address) -> str:
-        async with self.reading() as session:
-            row = await session.get(AddressRow, (address.platform, address.user))
-            return row.learner if row is not None else ""
+    @reads
+    def whose(self, session: Session, address: Address) -> str:
+        return str(self.core(session, WHOSE, {"platform": address.platform, "user": address.user}).scalar() or "")
 
-    @uncut
-    async def addresses(self, learner: str) -> tuple[Address, ...]:
-        async with self.reading() as session:
-            rows = await session.exec(
-                select(AddressRow).where(AddressRow.learner == learner).order_by(AddressRow.platform, AddressRow.user)
-            )
-            return tuple(Address(row.platform, row.user, row.chat) for row in rows.all())
+    @reads
+    def addresses(self, session: Session, learner: str) -> tuple[Address, ...]:
+        rows = session.exec(select(AddressRow).where(AddressRow.learner == learner).order_by(AddressRow.platform, AddressRow.user))
+        return tuple(Address(row.platform, row.user, row.chat) for row in rows.all())
 
-    @uncut
-    async def link_code(self, fingerprint: str) -> LinkCode | None:
-        async with self.reading() as session:
-            row = await session.get(LinkCodeRow, fingerprint)
-            if row is None:
-                return None
-            return LinkCode(row.fingerprint, row.learner, Address(row.platform, row.user, row.chat), row.expires_at)
+    @reads
+    def link_code(self, session: Session, fingerprint: str) -> LinkCode | None:
+        row = session.get(LinkCodeRow, fingerprint)
+        if row is None:
+            return None
+        return LinkCode(row.fingerprint, row.learner, Address(row.platform, row.user, row.chat), row.expires_at)
 
-    @uncut
-    async def link_tries(self, learner: str, address: Address, since: datetime) -> list[datetime]:
-        async with self.reading() as session:
-            here = (col(LinkTryRow.platform) == address.platform) & (col(LinkTryRow.user) == address.user)
-            rows = await session.exec(
-                select(LinkTryRow.at)
-                .where(col(LinkTryRow.at) > since, or_(here, col(LinkTryRow.learner) == learner))
-                .order_by(col(LinkTryRow.at))
-            )
-            return list(rows.all())
+    @reads
+    def link_tries(self, session: Session, learner: str, address: Address, since: datetime) -> list[datetime]:
+        here = (col(LinkTryRow.platform) == address.platform) & (col(LinkTryRow.user) == address.user)
+        rows = session.exec(
+            select(LinkTryRow.at)
+            .where(col(LinkTryRow.at) > since, or_(here, col(LinkTryRow.learner) == learner))
+            .order_by(col(LinkTryRow.at))
+        )
+        return list(rows.all())
 
-    async def keep(self, session: AsyncSession, thing: object) -> None:
+    def keep(self, session: Session, thing: object) -> None:
         if isinstance(thing, LinkCode):
-            await session.exec(delete(LinkCodeRow).where(col(LinkCodeRow.learner) == thing.learner))
+            session.exec(delete(LinkCodeRow).where(col(LinkCodeRow.learner) == thing.learner))
             address = thing.address
             session.add(
                 LinkCodeRow(
@@ -123,36 +114,36 @@ class Links(Learners):
                 )
             )  # fmt: skip
         elif isinstance(thing, LinkTry):
-            await session.exec(delete(LinkTryRow).where(col(LinkTryRow.at) <= thing.at - WITHIN))
+            session.exec(delete(LinkTryRow).where(col(LinkTryRow.at) <= thing.at - WITHIN))
             session.add(LinkTryRow(learner=thing.learner, platform=thing.address.platform, user=thing.address.user, at=thing.at))
         elif isinstance(thing, Joined):
-            await self._join(session, thing)
+            self._join(session, thing)
         elif isinstance(thing, Parted):
-            await self._part(session, thing)
+            self._part(session, thing)
         else:
-            await super().keep(session, thing)
+            super().keep(session, thing)
 
     # ------------------------------------------------------------------------------------------ two become one
 
-    async def _join(self, session: AsyncSession, joined: Joined) -> None:
-        await session.flush()
-        code = await session.get(LinkCodeRow, joined.fingerprint)
+    def _join(self, session: Session, joined: Joined) -> None:
+        session.flush()
+        code = session.get(LinkCodeRow, joined.fingerprint)
         if code is None or code.expires_at <= joined.at or code.learner != joined.learner.id:
             raise StoreBusy("the code has been used or replaced just now")
-        await session.delete(code)
-        await session.flush()
+        session.delete(code)
+        session.flush()
         winner, loser = joined.learner.id, joined.loser
         if loser:
-            connection = await session.connection()
-            await self._settle_outbox(session, joined)
+            connection = session.connection()
+            self._settle_outbox(session, joined)
             for table in _derived():
-                await connection.execute(remove(table).where(table.c.learner.in_((winner, loser))))
-            await _merge(connection, loser, winner)
-            await session.exec(update(AddressRow).where(col(AddressRow.learner) == loser).values(learner=winner))
-            await session.exec(update(LinkTryRow).where(col(LinkTryRow.learner) == loser).values(learner=winner))
-            await session.exec(delete(LearnerRow).where(col(LearnerRow.id) == loser))
+                connection.execute(remove(table).where(table.c.learner.in_((winner, loser))))
+            _merge(connection, loser, winner)
+            session.exec(update(AddressRow).where(col(AddressRow.learner) == loser).values(learner=winner))
+            session.exec(update(LinkTryRow).where(col(LinkTryRow.learner) == loser).values(learner=winner))
+            session.exec(delete(LearnerRow).where(col(LearnerRow.id) == loser))
             session.expire_all()
-        opened = await session.exec(
+        opened = session.exec(
             select(AskedRow)
             .where(AskedRow.learner == winner, AskedRow.fate == Fate.OPEN.value)
             .order_by(col(AskedRow.at).desc(), AskedRow.id)
@@ -160,11 +151,11 @@ class Links(Learners):
         for older in opened.all()[1:]:
             older.fate = Fate.REPLACED.value
 
-    async def _settle_outbox(self, session: AsyncSession, joined: Joined) -> None:
+    def _settle_outbox(self, session: Session, joined: Joined) -> None:
         """What is owed to either is owed to the one: replies where they were asked for, the rest at home and once."""
         winner, loser, home, zone = joined.learner.id, joined.loser, joined.learner.home, joined.learner.zone
         today = days.local_day(joined.at, zone)
-        both = (await session.exec(select(OutboxRow).where(col(OutboxRow.learner).in_((winner, loser))).order_by(col(OutboxRow.seq)))).all()
+        both = session.exec(select(OutboxRow).where(col(OutboxRow.learner).in_((winner, loser))).order_by(col(OutboxRow.seq))).all()
         given = any(
             row.kind == "daily" and row.state in UNDER_WAY and days.local_day(row.settled_at or joined.at, zone) == today for row in both
         )
@@ -175,22 +166,22 @@ class Links(Learners):
         for row in both:
             waits = row.lane == Lane.BULK.value and row.state in WAITING
             if waits and row is not daily and (row.kind == "daily" or (row.learner == loser and (row.kind, row.about) in kept)):
-                await self._excuse(session, row, joined.at)
+                self._excuse(session, row, joined.at)
             elif waits and row.chat == row.user:
                 row.platform, row.user, row.chat = home.platform, home.user, home.chat
             if row is not daily:
                 row.learner = winner
-        await session.flush()
+        session.flush()
         if daily is not None:
             daily.learner, daily.about = winner, today.isoformat()
-            await self._rename(session, daily, f"daily:{winner}:{today}")
+            self._rename(session, daily, f"daily:{winner}:{today}")
         elif given:
-            await self._no_daily(session, winner, home, joined.at, zone)
+            self._no_daily(session, winner, home, joined.at, zone)
 
-    async def _excuse(self, session: AsyncSession, row: OutboxRow, now: datetime) -> None:
+    def _excuse(self, session: Session, row: OutboxRow, now: datetime) -> None:
         """It is not sent after all; a question that it would have asked was never seen."""
         if row.payload and row.kind == "daily":
-            await session.exec(
+            session.exec(
                 update(AskedRow)
                 .where(
                     col(AskedRow.learner) == row.learner, col(AskedRow.fate) == Fate.OPEN.value,
@@ -200,38 +191,38 @@ class Links(Learners):
             )  # fmt: skip
         row.state, row.settled_at, row.payload = "excused", now, ""
 
-    async def _rename(self, session: AsyncSession, row: OutboxRow, key: str) -> None:
+    def _rename(self, session: Session, row: OutboxRow, key: str) -> None:
         """Gives a message that waits the key under which its day is owed; whatever had that key is settled already."""
         if row.key != key:
-            for other in (await session.exec(select(OutboxRow).where(OutboxRow.key == key))).all():
+            for other in session.exec(select(OutboxRow).where(OutboxRow.key == key)).all():
                 other.key = f"{key}:{other.seq}"
-            await session.flush()
+            session.flush()
             row.key = key
-            await session.flush()
+            session.flush()
 
-    async def _no_daily(self, session: AsyncSession, learner: str, home: Address, now: datetime, zone: str) -> None:
+    def _no_daily(self, session: Session, learner: str, home: Address, now: datetime, zone: str) -> None:
         """Today's question can't be owed to this learner any more."""
         today = days.local_day(now, zone)
         key = f"daily:{learner}:{today}"
-        if (await session.exec(select(OutboxRow.seq).where(OutboxRow.key == key))).first() is None:
+        if session.exec(select(OutboxRow.seq).where(OutboxRow.key == key)).first() is None:
             session.add(
                 OutboxRow(
                     key=key, platform=home.platform, user=home.user, chat=home.chat, learner=learner, lane=Lane.BULK.value,
                     kind="daily", about=today.isoformat(), state="excused", due_at=now, not_before=now, settled_at=now,
                 )
             )  # fmt: skip
-            await session.flush()
+            session.flush()
 
     # ------------------------------------------------------------------------------------------ one becomes two
 
-    async def _part(self, session: AsyncSession, parted: Parted) -> None:
-        await session.flush()
+    def _part(self, session: Session, parted: Parted) -> None:
+        session.flush()
         old, new, address = parted.old, parted.learner.id, parted.address
         zone = parted.learner.zone
         today = days.local_day(parted.at, zone)
-        connection = await session.connection()
-        await _copy(connection, old, new)
-        rows = (await session.exec(select(OutboxRow).where(OutboxRow.learner == old))).all()
+        connection = session.connection()
+        _copy(connection, old, new)
+        rows = session.exec(select(OutboxRow).where(OutboxRow.learner == old)).all()
         given = False
         for row in rows:
             here = (row.platform, row.user) == (address.platform, address.user)
@@ -240,11 +231,11 @@ class Links(Learners):
             if here:
                 row.learner = new
                 if row.kind == "daily" and row.state in WAITING:
-                    await self._rename(session, row, f"daily:{new}:{row.about}")
-        await session.flush()
+                    self._rename(session, row, f"daily:{new}:{row.about}")
+        session.flush()
         if given:  # it came, or will come, to one of the two chats
-            await self._no_daily(session, new, parted.learner.home, parted.at, zone)
-            await self._no_daily(session, old, parted.learner.home, parted.at, zone)
+            self._no_daily(session, new, parted.learner.home, parted.at, zone)
+            self._no_daily(session, old, parted.learner.home, parted.at, zone)
 
 
 # ---------------------------------------------------------------------------------------------- a learner's rows
@@ -290,8 +281,8 @@ def _identity(table: Table, owner: str, row: Row) -> tuple[Any, ...]:
     return tuple(row[column.name] for column in table.columns if column.name not in left_out)
 
 
-async def _rows(connection: AsyncConnection, table: Table, owner: str, learner: str) -> Sequence[Row]:
-    found = await connection.execute(pick(table).where(table.c[owner] == learner))
+def _rows(connection: Connection, table: Table, owner: str, learner: str) -> Sequence[Row]:
+    found = connection.execute(pick(table).where(table.c[owner] == learner))
     return [dict(row) for row in found.mappings()]
 
 
@@ -299,7 +290,7 @@ def _at(table: Table, row: Row) -> Any:
     return and_(*(table.c[column.name] == row[column.name] for column in table.primary_key))
 
 
-async def _merge(connection: AsyncConnection, loser: str, winner: str) -> None:
+def _merge(connection: Connection, loser: str, winner: str) -> None:
     """Gives all rows of the loser to the winner; what the winner has already, because it was copied or is about the same
     thing, is not kept twice."""
     twins: dict[str, dict[Any, Any]] = {}
@@ -307,11 +298,11 @@ async def _merge(connection: AsyncConnection, loser: str, winner: str) -> None:
     dropped: list[tuple[Table, Row, Row]] = []
     for table, owner in _owned():
         own = _id(table, owner)
-        mine = await _rows(connection, table, owner, winner)
+        mine = _rows(connection, table, owner, winner)
         known: dict[tuple[Any, ...], list[Row]] = {}
         for row in mine:
             known.setdefault(_identity(table, owner, row), []).append(row)
-        for row in await _rows(connection, table, owner, loser):
+        for row in _rows(connection, table, owner, loser):
             alike = known.get(_identity(table, owner, row), [])
             twin = next((one for one in alike if own is None or _kin(one[own], row[own])), None)
             if twin is None:
@@ -324,10 +315,10 @@ async def _merge(connection: AsyncConnection, loser: str, winner: str) -> None:
         values = {owner: winner} | _pointing(table, row, twins)
         if table.name == "practised":
             values["zone"] = _same_day(Practised(row["at"], row["zone"]), [Practised(one["at"], one["zone"]) for one in mine])
-        await connection.execute(change(table).where(_at(table, row)).values(values))
+        connection.execute(change(table).where(_at(table, row)).values(values))
     for table, kept, row in reversed(dropped):
-        await _adopt(connection, table, kept, row)
-        await connection.execute(remove(table).where(_at(table, row)))
+        _adopt(connection, table, kept, row)
+        connection.execute(remove(table).where(_at(table, row)))
 
 
 def _pointing(table: Table, row: Row, ids: Mapping[str, Mapping[Any, Any]]) -> dict[str, Any]:
@@ -356,28 +347,28 @@ def _same_day(entry: Practised, held: Sequence[Practised]) -> str:
     return next((one.zone for one in held if days.local_day(entry.at, one.zone) == days.local_day(one.at, one.zone)), entry.zone)
 
 
-async def _adopt(connection: AsyncConnection, table: Table, kept: Row, dropped: Row) -> None:
+def _adopt(connection: Connection, table: Table, kept: Row, dropped: Row) -> None:
     """What a row that is not kept knows better than its twin."""
     newest = table.info.get("newest")
     if newest and dropped[newest] is not None and (kept[newest] is None or dropped[newest] > kept[newest]):
         values = {column.name: dropped[column.name] for column in table.columns if not column.primary_key and not column.foreign_keys}
-        await connection.execute(change(table).where(_at(table, kept)).values(values))
+        connection.execute(change(table).where(_at(table, kept)).values(values))
     if table.name == "asked" and kept["fate"] != dropped["fate"] == Fate.ANSWERED.value:
-        await connection.execute(change(table).where(_at(table, kept)).values(fate=dropped["fate"]))
+        connection.execute(change(table).where(_at(table, kept)).values(fate=dropped["fate"]))
     if table.name == "attempt":  # an appeal after the two were parted
         if (dropped["score"] or 0) > (kept["score"] or 0):
-            await connection.execute(change(table).where(_at(table, kept)).values(score=dropped["score"], grade=dropped["grade"]))
+            connection.execute(change(table).where(_at(table, kept)).values(score=dropped["score"], grade=dropped["grade"]))
         appeal: Table = AppealRow.__table__  # type: ignore[attr-defined]
         points = pick(appeal.c.point).where(appeal.c.attempt == kept["id"])
-        heard = set((await connection.execute(points)).scalars())
+        heard = set(connection.execute(points).scalars())
         moved = change(appeal).where(appeal.c.attempt == dropped["id"], appeal.c.point.not_in(heard))
-        await connection.execute(moved.values(attempt=kept["id"]))
+        connection.execute(moved.values(attempt=kept["id"]))
 
 
-async def _copy(connection: AsyncConnection, old: str, new: str) -> None:
+def _copy(connection: Connection, old: str, new: str) -> None:
     """Gives the new learner a copy of every row of the old one, under ids of its own."""
     owned = [(table, owner) for table, owner in _owned() if not table.info.get("stays")]
-    found = [(table, owner, await _rows(connection, table, owner, old)) for table, owner in owned]
+    found = [(table, owner, _rows(connection, table, owner, old)) for table, owner in owned]
     ids = {
         table.name: {row[own]: _copied_id(new, row[own]) for row in rows}
         for table, owner, rows in found
@@ -394,11 +385,11 @@ async def _copy(connection: AsyncConnection, old: str, new: str) -> None:
                 del copied[own]
             copies.append(copied | _pointing(table, row, ids))
         if copies:
-            await connection.execute(insert(table), copies)
+            connection.execute(insert(table), copies)
     appeal: Table = AppealRow.__table__  # type: ignore[attr-defined]
     attempts = ids.get("attempt", {})
     theirs = pick(appeal).join(AttemptRow, col(AttemptRow.id) == appeal.c.attempt).where(col(AttemptRow.learner) == old)
-    appeals = (await connection.execute(theirs)).mappings().all()
+    appeals = connection.execute(theirs).mappings().all()
     copies = [dict(row) | {"attempt": attempts[row["attempt"]], "copied": True} for row in appeals]
     if copies:
-        await connection.execute(insert(appeal), copies)
+        connection.execute(insert(appeal), copies)

@@ -13,15 +13,15 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, and_, bindparam, case, false, func, literal_column, true
 from sqlalchemy import select as pick
-from sqlmodel import col, delete, or_, select, update
+from sqlmodel import Session, col, delete, or_, select, update
 
 from bot import days, timing
 from bot.database import postgres
-from bot.database.connection import translating, uncut
-from bot.database.direct import long
 from bot.database.learners import learners
+from bot.database.postgres import PostgreSQL, Quick
 from bot.database.rows import AttemptRow, InboxRow, LearnerRow, MarkRow, OutboxRow, WorkerRow, learner_of, owed_of
 from bot.database.turns import INBOX, OUTBOX, Turns
+from bot.database.work import long, reads, writes
 from bot.errors import StoreError, StoreRefused
 from bot.messages import Address, Reply
 from bot.model import Changes, Mark, MarkKind
@@ -137,7 +137,7 @@ class Outbox(Turns):
         self._settling: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
         # One for claims and one for what became of them, so that neither waits for the other's commit.
-        self._quick = (postgres.Quick(self.engine), postgres.Quick(self.engine)) if self.shared else ()
+        self._quick: Sequence[Quick] = (Quick(self.base.engine), Quick(self.base.engine)) if isinstance(self.base, PostgreSQL) else ()
 
     @cached_property
     def _owing(self) -> Any:
@@ -155,115 +155,104 @@ class Outbox(Turns):
         values |= {column: bindparam(f"a_{name}", type_=column.type) for column, name in own.items()}
         return self.insert_new(outbox, "key").values(values)
 
-    @uncut
-    async def claim_due(self, platforms: Sequence[str], now: datetime, limit: int) -> int:
+    @writes
+    def claim_due(self, session: Session, platforms: Sequence[str], now: datetime, limit: int) -> int:
         """Owes the daily question to up to `limit` learners whose time has come, and moves each to their next time.
 
         The question itself is chosen when it is sent. Days on which it would be too late are excused. Returns how many learners
         were due. Core statements, not objects: here alone ten thousand may be due at once."""
-        async with self.writing() as session:
-            connection = await session.connection()
-            due = await connection.execute(DUE, {"now": now, "platforms": list(platforms), "most": limit})
-            rows = due.all()
-            if not rows:
-                return 0
-            owed: list[dict[str, Any]] = []
-            moved: list[dict[str, Any]] = []
-            excused: list[dict[str, Any]] = []
-            crowded = len(rows) >= timing.CROWD
-            slots: dict[tuple[Any, ...], timing.Slot] = {}  # many have the same one
-            for id, platform, user, chat, zone, minute, due_at in rows:
-                slot = slots.get((due_at, minute, zone)) if minute is not None else None
-                if slot is None and minute is not None:
-                    slot = slots[due_at, minute, zone] = timing.slot(due_at, minute, zone, now)
-                moved.append({"the_id": id, "following": slot.following if slot else None})
-                excused += [
-                    {"learner": id, "at": now, "zone": zone, "kind": MarkKind.EXCUSED.value, "about": day.isoformat()}
-                    for day in (slot.excused if slot else ())
-                ]
-                if slot is None or slot.day is None:
-                    continue
-                spread = timing.jitter(id) if crowded and now - slot.due_at < timedelta(minutes=1) else timedelta()
-                owed.append(
-                    {
-                        "a_key": delivery_key("daily", id, slot.day), "a_platform": platform, "a_user": user, "a_chat": chat,
-                        "a_learner": id, "a_day": slot.day.isoformat(), "a_due": slot.due_at, "a_start": slot.due_at + spread,
-                    }
-                )  # fmt: skip
-            if owed:
-                await connection.execute(self._owing, owed)
-                await self.tell(session, OUTBOX)
-            if excused:
-                await connection.execute(self.insert_new(marks, "learner", "at", "kind", "about"), excused)
-            await connection.execute(MOVE, moved)
+        connection = session.connection()
+        due = connection.execute(DUE, {"now": now, "platforms": list(platforms), "most": limit})
+        rows = due.all()
+        if not rows:
+            return 0
+        owed: list[dict[str, Any]] = []
+        moved: list[dict[str, Any]] = []
+        excused: list[dict[str, Any]] = []
+        crowded = len(rows) >= timing.CROWD
+        slots: dict[tuple[Any, ...], timing.Slot] = {}  # many have the same one
+        for id, platform, user, chat, zone, minute, due_at in rows:
+            slot = slots.get((due_at, minute, zone)) if minute is not None else None
+            if slot is None and minute is not None:
+                slot = slots[due_at, minute, zone] = timing.slot(due_at, minute, zone, now)
+            moved.append({"the_id": id, "following": slot.following if slot else None})
+            excused += [
+                {"learner": id, "at": now, "zone": zone, "kind": MarkKind.EXCUSED.value, "about": day.isoformat()}
+                for day in (slot.excused if slot else ())
+            ]
+            if slot is None or slot.day is None:
+                continue
+            spread = timing.jitter(id) if crowded and now - slot.due_at < timedelta(minutes=1) else timedelta()
+            owed.append(
+                {
+                    "a_key": delivery_key("daily", id, slot.day), "a_platform": platform, "a_user": user, "a_chat": chat,
+                    "a_learner": id, "a_day": slot.day.isoformat(), "a_due": slot.due_at, "a_start": slot.due_at + spread,
+                }
+            )  # fmt: skip
+        if owed:
+            connection.execute(self._owing, owed)
+            self.tell(session, OUTBOX)
+        if excused:
+            connection.execute(self.insert_new(marks, "learner", "at", "kind", "about"), excused)
+        connection.execute(MOVE, moved)
         return len(rows)
 
-    @uncut
+    @writes
     @long
-    async def reschedule(self, now: datetime) -> int:
-        async with self.writing() as session:
-            far = (col(LearnerRow.next_due_at) > now + FAR, col(LearnerRow.minute).is_not(None), col(LearnerRow.paused_until).is_(None))
-            rows = (await session.exec(select(LearnerRow).where(*far))).all()
-            moved = 0
-            for row in rows:
-                learner = days.scheduled(replace(learner_of(row), next_due_at=None), now)
-                if learner.next_due_at is not None and row.next_due_at is not None and learner.next_due_at < row.next_due_at:
-                    row.next_due_at, moved = learner.next_due_at, moved + 1
-            # A reply, and what is tried again, never waits long: what seems to was written by a clock that was ahead.
-            waits = or_(and_(_is(outbox, "ready"), outbox.c.lane == Lane.REPLY.value), _is(outbox, "retry"))
-            await self.core(session, outbox.update().where(waits, outbox.c.not_before > now + MOST_WAIT).values(not_before=now))
-            return moved
+    def reschedule(self, session: Session, now: datetime) -> int:
+        far = (col(LearnerRow.next_due_at) > now + FAR, col(LearnerRow.minute).is_not(None), col(LearnerRow.paused_until).is_(None))
+        rows = session.exec(select(LearnerRow).where(*far)).all()
+        moved = 0
+        for row in rows:
+            learner = days.scheduled(replace(learner_of(row), next_due_at=None), now)
+            if learner.next_due_at is not None and row.next_due_at is not None and learner.next_due_at < row.next_due_at:
+                row.next_due_at, moved = learner.next_due_at, moved + 1
+        # A reply, and what is tried again, never waits long: what seems to was written by a clock that was ahead.
+        waits = or_(and_(_is(outbox, "ready"), outbox.c.lane == Lane.REPLY.value), _is(outbox, "retry"))
+        self.core(session, outbox.update().where(waits, outbox.c.not_before > now + MOST_WAIT).values(not_before=now))
+        return moved
 
-    @uncut
-    async def excuse(self, mark: Mark) -> None:
-        async with self.writing() as session:
-            await self.keep(session, mark)
+    @writes
+    def excuse(self, session: Session, mark: Mark) -> None:
+        self.keep(session, mark)
 
-    @uncut
-    async def composed(self, owed: Owed, reply: Reply | None, changes: Changes, now: datetime) -> bool:
-        async with self.writing() as session:
-            mine = (OutboxRow.key == owed.key, OutboxRow.state == "sending", OutboxRow.worker == self.worker)
-            row = (await session.exec(select(OutboxRow).where(*mine).with_for_update())).first()
-            if row is None:
-                return False
-            await self.apply(session, None, changes)
-            if reply is None:
-                row.state, row.settled_at, row.worker, row.lease_until = "excused", now, "", None
-            else:
-                row.payload = freeze(reply)
+    @writes
+    def composed(self, session: Session, owed: Owed, reply: Reply | None, changes: Changes, now: datetime) -> bool:
+        mine = (OutboxRow.key == owed.key, OutboxRow.state == "sending", OutboxRow.worker == self.worker)
+        row = session.exec(select(OutboxRow).where(*mine).with_for_update()).first()
+        if row is None:
+            return False
+        self.apply(session, None, changes)
+        if reply is None:
+            row.state, row.settled_at, row.worker, row.lease_until = "excused", now, "", None
+        else:
+            row.payload = freeze(reply)
         return True
 
-    @uncut
     async def claim(
         self, platforms: Sequence[str], now: datetime, limit: int, held: Collection[str] = (), lanes: Collection[Lane] = tuple(Lane)
     ) -> list[Owed]:
+        wanted = {
+            "now": now, "me": self.worker, "platforms": list(platforms), "most": limit, "held": list(held), "until": now + self.lease,
+            "lanes": [lane.value for lane in lanes],
+        }  # fmt: skip
         try:
             if self._quick:
-                async with translating():
-                    given = (now, self.worker, list(platforms), limit, list(held), now + self.lease, [lane.value for lane in lanes])
-                    rows: list[Any] = [SimpleNamespace(**row) for row in await self._quick[0].fetch(postgres.CLAIM, *given)]
+                quick = self._quick[0]
+                found = await self.uncut(lambda: quick.fetch(postgres.CLAIM, *(wanted[name] for name in postgres.CLAIMED)))
+                rows: list[Any] = [SimpleNamespace(**row) for row in found]
             else:
-                async with self.writing() as session:
-                    rows = list((await self.core(session, CLAIM, self._claiming(platforms, now, limit, held, lanes))).all())
+                rows = await self.write(lambda session: list(self.core(session, CLAIM, wanted).all()))
         except StoreRefused:  # another worker was quicker with a message of the same chat
             return []
         return [owed_of(row) for row in sorted(rows, key=lambda row: (row.lane, row.seq))]
 
-    def _claiming(
-        self, platforms: Sequence[str], now: datetime, limit: int, held: Collection[str], lanes: Collection[Lane]
-    ) -> dict[str, Any]:
-        return {
-            "now": now, "me": self.worker, "platforms": list(platforms), "most": limit, "held": list(held), "until": now + self.lease,
-            "lanes": [lane.value for lane in lanes],
-        }  # fmt: skip
-
-    @uncut
-    async def next_at(self, platforms: Sequence[str]) -> datetime | None:
+    @reads
+    def next_at(self, session: Session, platforms: Sequence[str]) -> datetime | None:
         """When the next message that waits may be sent, or None where none waits."""
         statement = NEXT.where(outbox.c.worker.in_(("", self.worker))) if self.shared else NEXT
-        async with self.reading() as session:
-            found: datetime | None = (await self.core(session, statement, {"platforms": list(platforms)})).scalar()
-            return found
+        found: datetime | None = self.core(session, statement, {"platforms": list(platforms)}).scalar()
+        return found
 
     async def put_back(self, owed: Owed, again_at: datetime) -> None:
         await self._settle(owed, becomes="ready", again=again_at, untried=1)
@@ -317,65 +306,63 @@ class Outbox(Turns):
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._closing.wait(), 0.5)
 
-    @uncut
     async def _write_settled(self, rows: list[dict[str, Any]]) -> None:
         if self._quick:
-            async with translating():
-                await self._quick[1].fetch(postgres.SETTLE, *([row[name] for row in rows] for name in postgres.SETTLED), self.worker)
-            return
-        async with self.writing() as session:
-            await self.core(session, SETTLE, rows)
+            quick = self._quick[1]
+            columns = [[row[name] for row in rows] for name in postgres.SETTLED]
+            await self.uncut(lambda: quick.fetch(postgres.SETTLE, *columns, self.worker))
+        else:
+            await self.write(lambda session: self.core(session, SETTLE, rows))
 
-    @uncut
-    async def unreachable(self, address: Address, now: datetime) -> None:
-        async with self.writing() as session:
-            learner = await self.at(session, address)
-            if learner is not None and (learner.home_platform, learner.home_chat) == (address.platform, address.chat):
-                learner.reachable, learner.next_due_at = False, None
-            await session.exec(
-                update(OutboxRow)
-                .where(
-                    col(OutboxRow.platform) == address.platform,
-                    col(OutboxRow.chat) == address.chat,
-                    col(OutboxRow.state).in_(("ready", "retry")),
-                )
-                .values(state="gone", settled_at=now, payload="")
-            )  # fmt: skip
+    @writes
+    def unreachable(self, session: Session, address: Address, now: datetime) -> None:
+        learner = self.at(session, address)
+        if learner is not None and (learner.home_platform, learner.home_chat) == (address.platform, address.chat):
+            self.core(session, learners.update().where(learners.c.id == learner.id).values(reachable=False, next_due_at=None))
+        session.exec(
+            update(OutboxRow)
+            .where(
+                col(OutboxRow.platform) == address.platform,
+                col(OutboxRow.chat) == address.chat,
+                col(OutboxRow.state).in_(("ready", "retry")),
+            )
+            .values(state="gone", settled_at=now, payload="")
+        )  # fmt: skip
 
-    @uncut
-    async def released(self, platforms: Sequence[str]) -> None:
+    @writes
+    def released(self, session: Session, platforms: Sequence[str]) -> None:
         if self.shared:
             return  # who is silent loses what it was sending when its lease runs out; others are at work on theirs
-        async with self.writing() as session:
-            await session.exec(
-                update(OutboxRow)
-                .where(col(OutboxRow.state) == "sending", col(OutboxRow.platform).in_(platforms))
-                .values(state="retry", unsure=True, lease_until=None)
-            )
+        session.exec(
+            update(OutboxRow)
+            .where(col(OutboxRow.state) == "sending", col(OutboxRow.platform).in_(platforms))
+            .values(state="retry", unsure=True, lease_until=None)
+        )
 
-    @uncut
     async def hold(self, platforms: Sequence[str], updates: Collection[tuple[str, str]], messages: Collection[str], now: datetime) -> int:
-        if not self.shared:
-            return 1
-        async with self.writing() as session:
-            connection = await session.connection()
-            await self.extend_turns(session, updates, now)
-            mine = (outbox.c.key.in_(messages), outbox.c.worker == self.worker)
-            await connection.execute(outbox.update().where(*mine).values(lease_until=now + self.lease))
-            for platform in platforms:
-                await session.merge(WorkerRow(id=self.worker, platform=platform, seen_at=now))
-            living = (
-                select(func.count()).where(col(WorkerRow.platform).in_(platforms), col(WorkerRow.seen_at) > now - self.lease)
-                .group_by(WorkerRow.platform).order_by(func.count().desc()).limit(1)
-            )  # fmt: skip
-            return (await session.exec(living)).first() or 1
+        return await self._hold(platforms, updates, messages, now) if self.shared else 1
 
-    @uncut
-    async def holds(self, owed: Owed, now: datetime) -> bool:
-        async with self.writing() as session:
-            mine = (outbox.c.key == owed.key, _is(outbox, "sending"), outbox.c.worker == self.worker)
-            held = await self.core(session, outbox.update().where(*mine).values(lease_until=now + self.lease))
-            return bool(held.rowcount)
+    @writes
+    def _hold(
+        self, session: Session, platforms: Sequence[str], updates: Collection[tuple[str, str]], messages: Collection[str], now: datetime
+    ) -> int:
+        connection = session.connection()
+        self.extend_turns(session, updates, now)
+        mine = (outbox.c.key.in_(messages), outbox.c.worker == self.worker)
+        connection.execute(outbox.update().where(*mine).values(lease_until=now + self.lease))
+        for platform in platforms:
+            self.put(session, WorkerRow(id=self.worker, platform=platform, seen_at=now))
+        living = (
+            select(func.count()).where(col(WorkerRow.platform).in_(platforms), col(WorkerRow.seen_at) > now - self.lease)
+            .group_by(WorkerRow.platform).order_by(func.count().desc()).limit(1)
+        )  # fmt: skip
+        return session.exec(living).first() or 1
+
+    @writes
+    def holds(self, session: Session, owed: Owed, now: datetime) -> bool:
+        mine = (outbox.c.key == owed.key, _is(outbox, "sending"), outbox.c.worker == self.worker)
+        held = self.core(session, outbox.update().where(*mine).values(lease_until=now + self.lease))
+        return bool(held.rowcount)
 
     async def close(self) -> None:
         """Gives back what this process still has, so that others need not wait for its lease to run out."""
@@ -389,44 +376,40 @@ class Outbox(Turns):
             await quick.close()
         await super().close()
 
-    @uncut
-    async def _give_back(self) -> None:
+    @writes
+    def _give_back(self, session: Session) -> None:
         free = {"worker": "", "lease_until": None}
-        async with self.writing() as session:
-            mine = outbox.c.worker == self.worker
-            lost = {**free, "state": "retry", "unsure": True}
-            await self.core(session, outbox.update().where(mine, _is(outbox, "sending")).values(lost))
-            await self.core(session, outbox.update().where(mine, _is(outbox, "ready", "retry")).values(free))
-            await self.core(session, update(InboxRow).where(col(InboxRow.worker) == self.worker).values(free))
-            await session.exec(delete(WorkerRow).where(col(WorkerRow.id) == self.worker))
-            await self.tell(session, OUTBOX)
-            await self.tell(session, INBOX)
+        mine = outbox.c.worker == self.worker
+        lost = {**free, "state": "retry", "unsure": True}
+        self.core(session, outbox.update().where(mine, _is(outbox, "sending")).values(lost))
+        self.core(session, outbox.update().where(mine, _is(outbox, "ready", "retry")).values(free))
+        self.core(session, update(InboxRow).where(col(InboxRow.worker) == self.worker).values(free))
+        session.exec(delete(WorkerRow).where(col(WorkerRow.id) == self.worker))
+        self.tell(session, OUTBOX)
+        self.tell(session, INBOX)
 
-    @uncut
+    @writes
     @long
-    async def tidy(self, now: datetime) -> None:
+    def tidy(self, session: Session, now: datetime) -> None:
         """Forgets handled keys and sent messages that nobody can ask about any more."""
-        async with self.writing() as session:
-            await session.exec(delete(InboxRow).where(col(InboxRow.done_at) < now - KEEP_DONE))
-            await session.exec(delete(OutboxRow).where(col(OutboxRow.settled_at) < now - KEEP_DONE))
-            await session.exec(delete(WorkerRow).where(col(WorkerRow.seen_at) < now - KEEP_DONE))
+        session.exec(delete(InboxRow).where(col(InboxRow.done_at) < now - KEEP_DONE))
+        session.exec(delete(OutboxRow).where(col(OutboxRow.settled_at) < now - KEEP_DONE))
+        session.exec(delete(WorkerRow).where(col(WorkerRow.seen_at) < now - KEEP_DONE))
 
-    @uncut
+    @reads
     @long
-    async def dead(self, limit: int = 100) -> tuple[Dead, ...]:
-        async with self.reading() as session:
-            dead = select(OutboxRow).where(_is(outbox, "dead")).order_by(col(OutboxRow.settled_at).desc()).limit(limit)
-            rows = (await session.exec(dead)).all()
-            return tuple(Dead(row.key, row.kind, row.platform, row.tries, row.reason, row.settled_at or row.due_at) for row in rows)
+    def dead(self, session: Session, limit: int = 100) -> tuple[Dead, ...]:
+        dead = select(OutboxRow).where(_is(outbox, "dead")).order_by(col(OutboxRow.settled_at).desc()).limit(limit)
+        rows = session.exec(dead).all()
+        return tuple(Dead(row.key, row.kind, row.platform, row.tries, row.reason, row.settled_at or row.due_at) for row in rows)
 
-    @uncut
+    @reads
     @long
-    async def count(self) -> dict[str, int]:
-        async with self.reading() as session:
-            counts = {
-                "learners": (await session.exec(select(func.count()).select_from(LearnerRow))).one(),
-                "attempts": (await session.exec(select(func.count()).select_from(AttemptRow))).one(),
-                "inbox": (await session.exec(select(func.count()).select_from(InboxRow).where(col(InboxRow.done_at).is_(None)))).one(),
-            }
-            states = await session.exec(select(OutboxRow.state, func.count()).group_by(OutboxRow.state))
-            return counts | {f"outbox {state}": number for state, number in states.all()}
+    def count(self, session: Session) -> dict[str, int]:
+        counts = {
+            "learners": session.exec(select(func.count()).select_from(LearnerRow)).one(),
+            "attempts": session.exec(select(func.count()).select_from(AttemptRow)).one(),
+            "inbox": session.exec(select(func.count()).select_from(InboxRow).where(col(InboxRow.done_at).is_(None))).one(),
+        }
+        states = session.exec(select(OutboxRow.state, func.count()).group_by(OutboxRow.state))
+        return counts | {f"outbox {state}": number for state, number in states.all()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -10,13 +9,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Table, and_, func, literal, or_, text
 from sqlalchemy import select as pick
-from sqlmodel import Field, SQLModel, UTCDateTime, col, select
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel import Field, Session, SQLModel, UTCDateTime, col, select
 
-from bot.database.connection import sqlite_file, uncut
-from bot.database.direct import long
+from bot.database.connection import sqlite_file
 from bot.database.rows import AttemptRow, InboxRow, LearnerRow, OutboxRow, row_of
 from bot.database.turns import OUTBOX, Turns
+from bot.database.work import long, reads
 from bot.outbox import Lane
 from bot.owners import Broadcast, Day, Progress, SendOut, Stage, Vitals
 
@@ -58,54 +56,52 @@ def _get(today: date) -> ColumnElement[bool]:
 class Owners(Turns):
     """Counts; and keeps and owes what goes to everybody."""
 
-    @uncut
+    @reads
     @long
-    async def vitals(self, since: datetime, now: datetime) -> Vitals:
+    def vitals(self, session: Session, since: datetime, now: datetime) -> Vitals:
         c = outbox.c
         waits, due = c.state.in_(("ready", "retry", "sending")), c.not_before <= now
 
-        async def count(session: AsyncSession, *where: Any) -> int:
-            return int((await self.core(session, pick(func.count()).where(*where))).scalar_one())
+        def count(session: Session, *where: Any) -> int:
+            return int(self.core(session, pick(func.count()).where(*where)).scalar_one())
 
-        async with self.reading() as session:
-            schema = (await self.core(session, text("SELECT version_num FROM alembic_version"))).scalar_one()
-            return Vitals(
-                learners=(await self.core(session, pick(func.count()).select_from(learners))).scalar_one(),
-                new=await count(session, learners.c.joined_at >= since),
-                replies=await count(session, attempts.c.at >= since),
-                due=await count(session, learners.c.next_due_at <= now),
-                updates=await count(session, col(InboxRow.done_at).is_(None)),
-                waiting=await count(session, waits, due, c.lane == Lane.REPLY.value),
-                bulk=await count(session, waits, due, c.lane == Lane.BULK.value),
-                later=await count(session, waits, c.not_before > now),
-                dead=await count(session, c.state == "dead"),
-                schema=str(schema),
-                **await self._place(session),
-            )
+        schema = self.core(session, text("SELECT version_num FROM alembic_version")).scalar_one()
+        return Vitals(
+            learners=self.core(session, pick(func.count()).select_from(learners)).scalar_one(),
+            new=count(session, learners.c.joined_at >= since),
+            replies=count(session, attempts.c.at >= since),
+            due=count(session, learners.c.next_due_at <= now),
+            updates=count(session, col(InboxRow.done_at).is_(None)),
+            waiting=count(session, waits, due, c.lane == Lane.REPLY.value),
+            bulk=count(session, waits, due, c.lane == Lane.BULK.value),
+            later=count(session, waits, c.not_before > now),
+            dead=count(session, c.state == "dead"),
+            schema=str(schema),
+            **self._place(session),
+        )
 
-    async def _place(self, session: AsyncSession) -> dict[str, Any]:
+    def _place(self, session: Session) -> dict[str, Any]:
         if self.shared:
-            size = (await self.core(session, text("SELECT pg_database_size(current_database())"))).scalar_one()
+            size = self.core(session, text("SELECT pg_database_size(current_database())")).scalar_one()
             return {"bytes": int(size), "room": None, "kind": "PostgreSQL"}
-        pages = (await self.core(session, text("PRAGMA page_count"))).scalar_one()
-        each = (await self.core(session, text("PRAGMA page_size"))).scalar_one()
-        file = sqlite_file(str(self.engine.url))
-        room = (await asyncio.to_thread(shutil.disk_usage, file.absolute().parent)).free if file is not None else None
+        pages = self.core(session, text("PRAGMA page_count")).scalar_one()
+        each = self.core(session, text("PRAGMA page_size")).scalar_one()
+        file = sqlite_file(str(self.base.engine.url))
+        room = shutil.disk_usage(file.absolute().parent).free if file is not None else None
         return {"bytes": int(pages) * int(each), "room": room, "kind": "SQLite"}
 
-    @uncut
+    @reads
     @long
-    async def per_day(self, now: datetime, many: int) -> list[Day]:
+    def per_day(self, session: Session, now: datetime, many: int) -> list[Day]:
         today = now.astimezone(UTC).date()
         wanted = [today - timedelta(days=back) for back in range(many)]
         since = datetime(wanted[-1].year, wanted[-1].month, wanted[-1].day, tzinfo=UTC)
         joined, replied = self._day(learners.c.joined_at), self._day(attempts.c.at)
-        async with self.reading() as session:
-            new = await self.core(session, pick(joined, func.count()).where(learners.c.joined_at >= since).group_by(joined))
-            who = func.count(attempts.c.learner.distinct())
-            did = await self.core(session, pick(replied, who, func.count()).where(attempts.c.at >= since).group_by(replied))
-            joining: Sequence[Any] = new.all()
-            replying: Sequence[Any] = did.all()
+        new = self.core(session, pick(joined, func.count()).where(learners.c.joined_at >= since).group_by(joined))
+        who = func.count(attempts.c.learner.distinct())
+        did = self.core(session, pick(replied, who, func.count()).where(attempts.c.at >= since).group_by(replied))
+        joining: Sequence[Any] = new.all()
+        replying: Sequence[Any] = did.all()
         news = {str(day): number for day, number in joining}
         replies = {str(day): (active, number) for day, active, number in replying}
         return [Day(day, news.get(str(day), 0), *replies.get(str(day), (0, 0))) for day in wanted]
@@ -116,50 +112,47 @@ class Owners(Turns):
 
     # ------------------------------------------------------------------------------------------ to everybody
 
-    @uncut
+    @reads
     @long
-    async def audience(self, now: datetime) -> tuple[int, int]:
+    def audience(self, session: Session, now: datetime) -> tuple[int, int]:
         """How many learners get what goes to everybody, and how many don't."""
-        async with self.reading() as session:
-            everybody = (await self.core(session, pick(func.count()).select_from(learners))).scalar_one()
-            those = (await self.core(session, pick(func.count()).select_from(learners).where(_get(now.date())))).scalar_one()
-            return int(those), int(everybody) - int(those)
+        everybody = self.core(session, pick(func.count()).select_from(learners)).scalar_one()
+        those = self.core(session, pick(func.count()).select_from(learners).where(_get(now.date()))).scalar_one()
+        return int(those), int(everybody) - int(those)
 
-    @uncut
+    @reads
     @long
-    async def broadcast(self, id: str) -> Broadcast | None:
-        async with self.reading() as session:
-            row = await session.get(BroadcastRow, id)
-            return broadcast_of(row) if row is not None else None
+    def broadcast(self, session: Session, id: str) -> Broadcast | None:
+        row = session.get(BroadcastRow, id)
+        return broadcast_of(row) if row is not None else None
 
-    @uncut
+    @reads
     @long
-    async def broadcasts(self, most: int) -> list[Progress]:
+    def broadcasts(self, session: Session, most: int) -> list[Progress]:
         """The latest that were sent, with what became of them."""
-        async with self.reading() as session:
-            begun = (Stage.SENT.value, Stage.STOPPED.value)
-            latest = select(BroadcastRow).where(col(BroadcastRow.state).in_(begun)).order_by(col(BroadcastRow.at).desc()).limit(most)
-            told = []
-            for row in (await session.exec(latest)).all():
-                states = pick(outbox.c.state, func.count()).where(outbox.c.kind == KIND, outbox.c.about == row.id)
-                found: dict[str, int] = dict((await self.core(session, states.group_by(outbox.c.state))).all())  # type: ignore[arg-type]
-                waiting = sum(found.get(state, 0) for state in ("ready", "retry", "sending"))
-                sent = found.get("sent", 0)
-                owed = sum(found.values())
-                told.append(Progress(broadcast_of(row), owed, sent, waiting, owed - sent - waiting))
-            return told
+        begun = (Stage.SENT.value, Stage.STOPPED.value)
+        latest = select(BroadcastRow).where(col(BroadcastRow.state).in_(begun)).order_by(col(BroadcastRow.at).desc()).limit(most)
+        told = []
+        for row in session.exec(latest).all():
+            states = pick(outbox.c.state, func.count()).where(outbox.c.kind == KIND, outbox.c.about == row.id)
+            found: dict[str, int] = dict(self.core(session, states.group_by(outbox.c.state)).all())  # type: ignore[arg-type]
+            waiting = sum(found.get(state, 0) for state in ("ready", "retry", "sending"))
+            sent = found.get("sent", 0)
+            owed = sum(found.values())
+            told.append(Progress(broadcast_of(row), owed, sent, waiting, owed - sent - waiting))
+        return told
 
-    async def keep(self, session: AsyncSession, thing: object) -> None:
+    def keep(self, session: Session, thing: object) -> None:
         if isinstance(thing, SendOut):
-            await self._send_out(session, thing)
+            self._send_out(session, thing)
         else:
-            await super().keep(session, thing)
+            super().keep(session, thing)
 
-    async def _send_out(self, session: AsyncSession, thing: SendOut) -> None:
+    def _send_out(self, session: Session, thing: SendOut) -> None:
         """Owes it to everybody; a second time, from another tap or process, nothing is owed."""
         drafts: Table = BroadcastRow.__table__  # type: ignore[attr-defined]
         draft = (drafts.c.id == thing.id, drafts.c.state == Stage.DRAFT.value)
-        sent = await self.core(session, drafts.update().where(*draft).values(state=Stage.SENT.value, at=thing.at))
+        sent = self.core(session, drafts.update().where(*draft).values(state=Stage.SENT.value, at=thing.at))
         if not sent.rowcount:
             return
         c = learners.c
@@ -171,5 +164,5 @@ class Owners(Turns):
             "message": literal(""),
         }  # fmt: skip
         everybody = pick(*values.values()).where(_get(thing.at.date())).order_by(c.id)
-        await self.core(session, outbox.insert().from_select(list(values), everybody))
-        await self.tell(session, OUTBOX)
+        self.core(session, outbox.insert().from_select(list(values), everybody))
+        self.tell(session, OUTBOX)

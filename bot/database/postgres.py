@@ -10,16 +10,18 @@ import hashlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.engine import make_url
+from sqlmodel import Session
 
+from bot.database.work import done
 from bot.errors import StoreError
 
 if TYPE_CHECKING:
-    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
     from bot.database.connection import Clock
 
@@ -47,7 +49,33 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 MIGRATING = 7_001
 """The advisory lock under which one process at a time makes or migrates the schema."""
 
+T = TypeVar("T")
+
 log = structlog.get_logger("postgres")
+
+
+class PostgreSQL:
+    """A server, of which other processes may make use at the same time."""
+
+    shared = True
+
+    def __init__(self, url: str) -> None:
+        from sqlalchemy.ext.asyncio import create_async_engine
+
+        self.engine = create_async_engine(spelled(url), hide_parameters=True, **OPTIONS)
+
+    async def read(self, work: Callable[[Session], T]) -> T:
+        """Does work that reads."""
+        async with self.engine.connect() as connection:
+            return await connection.run_sync(done, work)
+
+    async def write(self, work: Callable[[Session], T], *, long: bool = False) -> T:
+        """Does work that writes; the server has made sure of it when this returns. The loop goes on, however long that takes."""
+        async with self.engine.begin() as connection:
+            return await connection.run_sync(done, work)
+
+    async def close(self) -> None:
+        await self.engine.dispose()
 
 
 def spelled(url: str) -> str:
@@ -59,15 +87,15 @@ def spelled(url: str) -> str:
     return parsed.render_as_string(hide_password=False)
 
 
-async def prepare(connection: AsyncConnection, now: Clock, most: timedelta) -> None:
+def prepare(connection: Connection, now: Clock, most: timedelta) -> None:
     """Waits until no other process migrates, until the end of this transaction; raises StoreError where the clocks differ."""
     before = now()
-    theirs = (await connection.execute(text("SELECT clock_timestamp()"))).scalar_one()
+    theirs = (connection.execute(text("SELECT clock_timestamp()"))).scalar_one()
     after = now()
     off = before - theirs if before > theirs else theirs - after
     if off > most:
         raise StoreError(f"this machine's clock is {off.total_seconds():.0f} s off the database's: set it right, or leases mean nothing")
-    await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATING})
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATING})
 
 
 def number(name: str) -> int:
@@ -95,6 +123,9 @@ UPDATE outbox SET state = 'sending', worker = $2, lease_until = $6, tries = trie
 FROM heads WHERE outbox.seq = heads.seq RETURNING outbox.*
 """
 """What `Outbox.claim` does, in one statement that is its own transaction."""
+
+CLAIMED = ("now", "me", "platforms", "most", "held", "until", "lanes")
+"""The parameters of CLAIM."""
 
 SETTLE = """
 UPDATE outbox SET

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Index, func
-from sqlmodel import Field, SQLModel, UTCDateTime, col, exists, select, update
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel import Field, Session, SQLModel, UTCDateTime, col, exists, select, update
 
-from bot.database.connection import uncut
-from bot.database.direct import long
-from bot.database.rows import AddressRow, AskedRow, AttemptRow, InboxRow, LearnerRow, OutboxRow, PractisedRow, grade_of, row_of
+from bot.database.rows import AddressRow, AskedRow, AttemptRow, InboxRow, LearnerRow, OutboxRow, PractisedRow, grade_of, grade_text, row_of
 from bot.database.turns import Turns
+from bot.database.work import long, reads, writes
 from bot.messages import Address
 from bot.model import Fate, Grade, Occasion
 from bot.outbox import Lane, Owed
@@ -106,7 +103,7 @@ def entry_of(row: EntryRow) -> Entry:
 
 @row_of.register
 def entry_row(entry: Entry) -> EntryRow:
-    grade = json.dumps(asdict(entry.grade), ensure_ascii=False) if entry.grade is not None else ""
+    grade = grade_text(entry.grade) if entry.grade is not None else ""
     return EntryRow(
         round=entry.round, member=entry.member, name=entry.name, text=entry.text, at=entry.at, score=entry.score, grade=grade
     )  # fmt: skip
@@ -142,230 +139,211 @@ class Rounds(Turns):
 
     # ------------------------------------------------------------------------------------------ what is known
 
-    @uncut
-    async def round(self, id: str) -> Round | None:
-        async with self.reading() as session:
-            row = await session.get(RoundRow, id)
-            return round_of(row) if row is not None else None
+    @reads
+    def round(self, session: Session, id: str) -> Round | None:
+        row = session.get(RoundRow, id)
+        return round_of(row) if row is not None else None
 
-    @uncut
-    async def rounds_open(self, platform: str, server: str) -> list[Round]:
-        async with self.reading() as session:
-            rows = await session.exec(
-                select(RoundRow)
-                .where(RoundRow.platform == platform, RoundRow.server == server, RoundRow.stage == Stage.OPEN.value)
-                .order_by(col(RoundRow.closes_at))
+    @reads
+    def rounds_open(self, session: Session, platform: str, server: str) -> list[Round]:
+        rows = session.exec(
+            select(RoundRow)
+            .where(RoundRow.platform == platform, RoundRow.server == server, RoundRow.stage == Stage.OPEN.value)
+            .order_by(col(RoundRow.closes_at))
+        )
+        return [round_of(row) for row in rows.all()]
+
+    @reads
+    def entry(self, session: Session, round: str, member: str) -> Entry | None:
+        row = session.get(EntryRow, (round, member))
+        return entry_of(row) if row is not None else None
+
+    @reads
+    def entries(self, session: Session, round: str) -> list[Entry]:
+        rows = session.exec(select(EntryRow).where(EntryRow.round == round).order_by(col(EntryRow.at)))
+        return [entry_of(row) for row in rows.all()]
+
+    @reads
+    def replied(self, session: Session, round: str) -> int:
+        return session.exec(select(func.count()).select_from(EntryRow).where(EntryRow.round == round)).one()
+
+    @reads
+    def setup(self, session: Session, platform: str, server: str) -> Setup | None:
+        row = session.get(SetupRow, (platform, server))
+        return setup_of(row) if row is not None else None
+
+    @reads
+    def asked_there(self, session: Session, platform: str, server: str) -> dict[str, datetime]:
+        rows = session.exec(
+            select(RoundRow.question, func.max(RoundRow.opened_at))
+            .where(RoundRow.platform == platform, RoundRow.server == server)
+            .group_by(RoundRow.question)
+        )
+        return dict(rows.all())
+
+    @reads
+    def hidden(self, session: Session, platform: str, members: Collection[str]) -> frozenset[str]:
+        rows = session.exec(
+            select(HiddenRow.member).where(
+                HiddenRow.platform == platform, col(HiddenRow.member).in_(members), col(HiddenRow.hidden).is_(True)
             )
-            return [round_of(row) for row in rows.all()]
+        )
+        return frozenset(rows.all())
 
-    @uncut
-    async def entry(self, round: str, member: str) -> Entry | None:
-        async with self.reading() as session:
-            row = await session.get(EntryRow, (round, member))
-            return entry_of(row) if row is not None else None
-
-    @uncut
-    async def entries(self, round: str) -> list[Entry]:
-        async with self.reading() as session:
-            rows = await session.exec(select(EntryRow).where(EntryRow.round == round).order_by(col(EntryRow.at)))
-            return [entry_of(row) for row in rows.all()]
-
-    @uncut
-    async def replied(self, round: str) -> int:
-        async with self.reading() as session:
-            return (await session.exec(select(func.count()).select_from(EntryRow).where(EntryRow.round == round))).one()
-
-    @uncut
-    async def setup(self, platform: str, server: str) -> Setup | None:
-        async with self.reading() as session:
-            row = await session.get(SetupRow, (platform, server))
-            return setup_of(row) if row is not None else None
-
-    @uncut
-    async def asked_there(self, platform: str, server: str) -> dict[str, datetime]:
-        async with self.reading() as session:
-            rows = await session.exec(
-                select(RoundRow.question, func.max(RoundRow.opened_at))
-                .where(RoundRow.platform == platform, RoundRow.server == server)
-                .group_by(RoundRow.question)
-            )
-            return dict(rows.all())
-
-    @uncut
-    async def hidden(self, platform: str, members: Collection[str]) -> frozenset[str]:
-        async with self.reading() as session:
-            rows = await session.exec(
-                select(HiddenRow.member).where(
-                    HiddenRow.platform == platform, col(HiddenRow.member).in_(members), col(HiddenRow.hidden).is_(True)
-                )
-            )
-            return frozenset(rows.all())
-
-    @uncut
+    @reads
     @long
-    async def totals(self, platform: str, server: str, since: datetime | None) -> list[Total]:
-        async with self.reading() as session:
-            counted: list[Any] = [
-                RoundRow.platform == platform, RoundRow.server == server, RoundRow.stage == Stage.REVEALED.value,
-                RoundRow.replies >= ENOUGH, col(EntryRow.score).is_not(None),
-                *([RoundRow.closes_at >= since] if since is not None else []),
-            ]  # fmt: skip
-            shown = ~exists().where(
-                col(HiddenRow.platform) == platform, col(HiddenRow.member) == col(EntryRow.member), col(HiddenRow.hidden).is_(True)
-            )
-            rows = await session.exec(
-                select(EntryRow.member, func.sum(EntryRow.score), func.count(), func.max(EntryRow.at))
-                .join(RoundRow, col(RoundRow.id) == col(EntryRow.round))
-                .where(*counted, shown)
-                .group_by(EntryRow.member)
-            )
-            found = rows.all()
-            names = await session.exec(
-                select(EntryRow.member, EntryRow.name)
-                .join(RoundRow, col(RoundRow.id) == col(EntryRow.round))
-                .where(*counted, shown)
-                .order_by(col(EntryRow.at))
-            )
-            latest = dict(names.all())
+    def totals(self, session: Session, platform: str, server: str, since: datetime | None) -> list[Total]:
+        counted: list[Any] = [
+            RoundRow.platform == platform, RoundRow.server == server, RoundRow.stage == Stage.REVEALED.value,
+            RoundRow.replies >= ENOUGH, col(EntryRow.score).is_not(None),
+            *([RoundRow.closes_at >= since] if since is not None else []),
+        ]  # fmt: skip
+        shown = ~exists().where(
+            col(HiddenRow.platform) == platform, col(HiddenRow.member) == col(EntryRow.member), col(HiddenRow.hidden).is_(True)
+        )
+        rows = session.exec(
+            select(EntryRow.member, func.sum(EntryRow.score), func.count(), func.max(EntryRow.at))
+            .join(RoundRow, col(RoundRow.id) == col(EntryRow.round))
+            .where(*counted, shown)
+            .group_by(EntryRow.member)
+        )
+        found = rows.all()
+        names = session.exec(
+            select(EntryRow.member, EntryRow.name)
+            .join(RoundRow, col(RoundRow.id) == col(EntryRow.round))
+            .where(*counted, shown)
+            .order_by(col(EntryRow.at))
+        )
+        latest = dict(names.all())
         return [Total(member, latest.get(member, ""), int(points or 0), rounds) for member, points, rounds, _ in found]
 
     # ------------------------------------------------------------------------------------------ what comes due
 
-    @uncut
-    async def setups_due(self, platforms: Sequence[str], now: datetime, limit: int) -> list[Setup]:
-        async with self.reading() as session:
-            rows = await session.exec(
-                select(SetupRow)
-                .where(col(SetupRow.next_due_at) <= now, col(SetupRow.platform).in_(platforms))
-                .order_by(col(SetupRow.next_due_at))
-                .limit(limit)
-            )
-            return [setup_of(row) for row in rows.all()]
+    @reads
+    def setups_due(self, session: Session, platforms: Sequence[str], now: datetime, limit: int) -> list[Setup]:
+        rows = session.exec(
+            select(SetupRow)
+            .where(col(SetupRow.next_due_at) <= now, col(SetupRow.platform).in_(platforms))
+            .order_by(col(SetupRow.next_due_at))
+            .limit(limit)
+        )
+        return [setup_of(row) for row in rows.all()]
 
-    @uncut
-    async def begin(self, was_due: datetime, setup: Setup, opened: Round | None, owed: Owed | None, now: datetime) -> bool:
-        async with self.writing() as session:
-            row = await session.get(SetupRow, (setup.platform, setup.server))
-            if row is None or row.next_due_at != was_due:
-                return False
-            row.next_due_at, row.shut = setup.next_due_at, setup.shut
-            if opened is not None and owed is not None and await session.get(RoundRow, opened.id) is None:
-                session.add(round_row(opened))
-                await self.owe(session, [owed], now)
+    @writes
+    def begin(self, session: Session, was_due: datetime, setup: Setup, opened: Round | None, owed: Owed | None, now: datetime) -> bool:
+        row = session.get(SetupRow, (setup.platform, setup.server))
+        if row is None or row.next_due_at != was_due:
+            return False
+        row.next_due_at, row.shut = setup.next_due_at, setup.shut
+        if opened is not None and owed is not None and session.get(RoundRow, opened.id) is None:
+            session.add(round_row(opened))
+            self.owe(session, [owed], now)
         return True
 
-    @uncut
-    async def boards_due(self, platforms: Sequence[str], now: datetime, limit: int) -> list[Setup]:
-        async with self.reading() as session:
-            rows = await session.exec(
-                select(SetupRow)
-                .where(col(SetupRow.next_board_at) <= now, col(SetupRow.platform).in_(platforms))
-                .order_by(col(SetupRow.next_board_at))
-                .limit(limit)
-            )
-            return [setup_of(row) for row in rows.all()]
+    @reads
+    def boards_due(self, session: Session, platforms: Sequence[str], now: datetime, limit: int) -> list[Setup]:
+        rows = session.exec(
+            select(SetupRow)
+            .where(col(SetupRow.next_board_at) <= now, col(SetupRow.platform).in_(platforms))
+            .order_by(col(SetupRow.next_board_at))
+            .limit(limit)
+        )
+        return [setup_of(row) for row in rows.all()]
 
-    @uncut
-    async def owe_board(self, was_due: datetime, setup: Setup, owed: Owed | None, now: datetime) -> bool:
-        async with self.writing() as session:
-            row = await session.get(SetupRow, (setup.platform, setup.server), with_for_update=True)
-            if row is None or row.next_board_at != was_due:
-                return False
-            row.next_board_at = setup.next_board_at
-            if owed is not None:
-                await self.owe(session, [owed], now)
+    @writes
+    def owe_board(self, session: Session, was_due: datetime, setup: Setup, owed: Owed | None, now: datetime) -> bool:
+        row = session.get(SetupRow, (setup.platform, setup.server), with_for_update=True)
+        if row is None or row.next_board_at != was_due:
+            return False
+        row.next_board_at = setup.next_board_at
+        if owed is not None:
+            self.owe(session, [owed], now)
         return True
 
-    @uncut
     async def close_rounds(self, platforms: Sequence[str], now: datetime) -> int:
         due = (col(RoundRow.stage) == Stage.OPEN.value, col(RoundRow.due_at) <= now, col(RoundRow.platform).in_(platforms))
-        async with self.reading() as session:
-            if (await session.exec(select(RoundRow.id).where(*due).limit(1))).first() is None:
-                return 0
-        async with self.writing() as session:
-            closed = await session.exec(update(RoundRow).where(*due).values(stage=Stage.CLOSING.value, closing_since=now))
-            return int(closed.rowcount)
+        # None is, nearly every second: no reason to hold up those who write.
+        if await self.read(lambda session: session.exec(select(RoundRow.id).where(*due).limit(1)).first()) is None:
+            return 0
+        closing = update(RoundRow).where(*due).values(stage=Stage.CLOSING.value, closing_since=now)
+        return await self.write(lambda session: int(session.exec(closing).rowcount))
 
-    @uncut
-    async def ungraded(self, platforms: Sequence[str], limit: int) -> list[tuple[Entry, str, str]]:
-        async with self.reading() as session:
-            rows = await session.exec(
-                select(EntryRow, RoundRow.question, AddressRow.learner)
-                .join(RoundRow, col(RoundRow.id) == col(EntryRow.round))
-                .join(
-                    AddressRow,
-                    (col(AddressRow.platform) == col(RoundRow.platform)) & (col(AddressRow.user) == col(EntryRow.member)),
-                    isouter=True,
-                )
-                .where(
-                    EntryRow.grade == "",
-                    col(RoundRow.platform).in_(platforms),
-                    col(RoundRow.due_at).is_not(None),
-                    col(RoundRow.stage).in_((Stage.OPEN.value, Stage.CLOSING.value)),
-                )
-                .order_by(col(RoundRow.closes_at), col(EntryRow.at))
-                .limit(limit)
+    @reads
+    def ungraded(self, session: Session, platforms: Sequence[str], limit: int) -> list[tuple[Entry, str, str]]:
+        rows = session.exec(
+            select(EntryRow, RoundRow.question, AddressRow.learner)
+            .join(RoundRow, col(RoundRow.id) == col(EntryRow.round))
+            .join(
+                AddressRow,
+                (col(AddressRow.platform) == col(RoundRow.platform)) & (col(AddressRow.user) == col(EntryRow.member)),
+                isouter=True,
             )
-            return [(entry_of(row), question, learner or "") for row, question, learner in rows.all()]
-
-    @uncut
-    async def mark(self, entry: Entry, grade: Grade) -> None:
-        async with self.writing() as session:
-            row = await session.get(EntryRow, (entry.round, entry.member))
-            if row is not None and row.text == entry.text:  # else it was replaced meanwhile
-                row.score, row.grade = grade.score, json.dumps(asdict(grade), ensure_ascii=False)
-
-    @uncut
-    async def closing(self, platforms: Sequence[str], now: datetime) -> list[str]:
-        async with self.reading() as session:
-            waiting = exists().where(col(EntryRow.round) == col(RoundRow.id), col(EntryRow.grade) == "")
-            rows = await session.exec(
-                select(RoundRow.id)
-                .where(
-                    RoundRow.stage == Stage.CLOSING.value,
-                    col(RoundRow.due_at) <= now,
-                    col(RoundRow.platform).in_(platforms),
-                    ~waiting,
-                )
-                .order_by(col(RoundRow.closes_at))
+            .where(
+                EntryRow.grade == "",
+                col(RoundRow.platform).in_(platforms),
+                col(RoundRow.due_at).is_not(None),
+                col(RoundRow.stage).in_((Stage.OPEN.value, Stage.CLOSING.value)),
             )
-            return list(rows.all())
+            .order_by(col(RoundRow.closes_at), col(EntryRow.at))
+            .limit(limit)
+        )
+        return [(entry_of(row), question, learner or "") for row, question, learner in rows.all()]
 
-    @uncut
-    async def owe_reveal(self, id: str, now: datetime) -> bool:
-        async with self.writing() as session:
-            row = await session.get(RoundRow, id)
-            if row is None or row.stage != Stage.CLOSING.value:
-                return False
-            # A reply that was taken in time may not be handled yet: it is waited for, though not for ever.
-            if now < (row.closing_since or now) + PATIENCE and await self._expected(session, row):
-                return False
-            entries = (await session.exec(select(EntryRow).where(EntryRow.round == id).order_by(col(EntryRow.at)))).all()
-            if any(not entry.grade for entry in entries):
-                return False
-            key = f"reveal:{id}"
-            before = (await session.exec(select(OutboxRow).where(OutboxRow.key == key))).first()
-            if before is not None and before.settled_at is None:
-                return False  # what became of it is still being written down
-            row.stage, row.due_at, row.replies = Stage.REVEALED.value, None, len(entries)
-            if before is not None:  # it could not be posted, and is tried again
-                before.state, before.not_before, before.tries, before.settled_at = "ready", now, 0, None
-                return True
-            await self.owe(session, [Owed(key, round_of(row).address, Lane.REPLY, "reveal", None, about=id, due_at=now)], now)
-            await self._count_as_attempts(session, row, entries)
+    @writes
+    def mark(self, session: Session, entry: Entry, grade: Grade) -> None:
+        row = session.get(EntryRow, (entry.round, entry.member))
+        if row is not None and row.text == entry.text:  # else it was replaced meanwhile
+            row.score, row.grade = grade.score, grade_text(grade)
+
+    @reads
+    def closing(self, session: Session, platforms: Sequence[str], now: datetime) -> list[str]:
+        waiting = exists().where(col(EntryRow.round) == col(RoundRow.id), col(EntryRow.grade) == "")
+        rows = session.exec(
+            select(RoundRow.id)
+            .where(
+                RoundRow.stage == Stage.CLOSING.value,
+                col(RoundRow.due_at) <= now,
+                col(RoundRow.platform).in_(platforms),
+                ~waiting,
+            )
+            .order_by(col(RoundRow.closes_at))
+        )
+        return list(rows.all())
+
+    @writes
+    def owe_reveal(self, session: Session, id: str, now: datetime) -> bool:
+        row = session.get(RoundRow, id)
+        if row is None or row.stage != Stage.CLOSING.value:
+            return False
+        # A reply that was taken in time may not be handled yet: it is waited for, though not for ever.
+        if now < (row.closing_since or now) + PATIENCE and self._expected(session, row):
+            return False
+        entries = session.exec(select(EntryRow).where(EntryRow.round == id).order_by(col(EntryRow.at))).all()
+        if any(not entry.grade for entry in entries):
+            return False
+        key = f"reveal:{id}"
+        before = session.exec(select(OutboxRow).where(OutboxRow.key == key)).first()
+        if before is not None and before.settled_at is None:
+            return False  # what became of it is still being written down
+        row.stage, row.due_at, row.replies = Stage.REVEALED.value, None, len(entries)
+        if before is not None:  # it could not be posted, and is tried again
+            before.state, before.not_before, before.tries, before.settled_at = "ready", now, 0, None
+            return True
+        self.owe(session, [Owed(key, round_of(row).address, Lane.REPLY, "reveal", None, about=id, due_at=now)], now)
+        self._count_as_attempts(session, row, entries)
         return True
 
-    async def _expected(self, session: AsyncSession, row: RoundRow) -> bool:
-        found = await session.exec(
+    def _expected(self, session: Session, row: RoundRow) -> bool:
+        found = session.exec(
             select(InboxRow.seq)
             .where(InboxRow.platform == row.platform, col(InboxRow.done_at).is_(None), col(InboxRow.raw).contains(row.id))
             .limit(1)
         )
         return found.first() is not None
 
-    async def _count_as_attempts(self, session: AsyncSession, row: RoundRow, entries: Sequence[EntryRow]) -> None:
+    def _count_as_attempts(self, session: Session, row: RoundRow, entries: Sequence[EntryRow]) -> None:
         """Each entry is an attempt of the learner who wrote it."""
-        learners = await session.exec(
+        learners = session.exec(
             select(AddressRow.user, LearnerRow.id, LearnerRow.zone)
             .join(LearnerRow, col(LearnerRow.id) == col(AddressRow.learner))
             .where(AddressRow.platform == row.platform, col(AddressRow.user).in_([entry.member for entry in entries]))
@@ -380,7 +358,7 @@ class Rounds(Turns):
                 )
             )  # fmt: skip
             session.add(PractisedRow(learner=learner, at=entry.at, zone=zone))
-        await session.flush()
+        session.flush()
         for number, entry, learner, _ in mine:
             session.add(
                 AttemptRow(
@@ -389,13 +367,12 @@ class Rounds(Turns):
                 )
             )  # fmt: skip
 
-    @uncut
-    async def unposted(self, changed: Round, setup: Setup | None, notice: Owed | None, now: datetime) -> None:
-        async with self.writing() as session:
-            await session.merge(round_row(changed))
-            if setup is not None:
-                row = await session.get(SetupRow, (setup.platform, setup.server))
-                if row is not None:
-                    row.shut = setup.shut
-            if notice is not None and (await session.exec(select(OutboxRow.seq).where(OutboxRow.key == notice.key))).first() is None:
-                await self.owe(session, [notice], now)
+    @writes
+    def unposted(self, session: Session, changed: Round, setup: Setup | None, notice: Owed | None, now: datetime) -> None:
+        self.put(session, round_row(changed))
+        if setup is not None:
+            row = session.get(SetupRow, (setup.platform, setup.server))
+            if row is not None:
+                row.shut = setup.shut
+        if notice is not None and session.exec(select(OutboxRow.seq).where(OutboxRow.key == notice.key)).first() is None:
+            self.owe(session, [notice], now)

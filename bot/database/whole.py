@@ -10,17 +10,14 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table
+from sqlalchemy import ColumnElement, Connection, Table
 from sqlalchemy import select as pick
-from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlmodel import SQLModel, col, select
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel import Session, SQLModel, col, select
 
-from bot.database.connection import uncut
-from bot.database.direct import long
 from bot.database.learners import Learners
 from bot.database.rounds import EntryRow, HiddenRow, RoundRow
 from bot.database.rows import AddressRow, InboxRow, OutboxRow
+from bot.database.work import long, reads
 from bot.model import Forgotten
 from bot.rounds import Stage
 
@@ -52,58 +49,57 @@ def _theirs(learner: str) -> Iterator[tuple[Table, ColumnElement[bool]]]:
 class Whole(Learners):
     """Everything of one learner."""
 
-    @uncut
+    @reads
     @long
-    async def everything(self, learner: str) -> dict[str, list[dict[str, Any]]]:
-        async with self.reading() as session:
-            connection = await session.connection()
-            told: dict[str, list[dict[str, Any]]] = {}
-            for table, condition in _theirs(learner):
-                if table.name not in LEFT_OUT:
-                    rows = await connection.execute(pick(table).where(condition).order_by(*_in_order(table)))
-                    told[table.name] = [{name: _plain(value) for name, value in row.items()} for row in rows.mappings()]
-            told["entry"] = []
-            for platform, user in await _people(session, learner):
-                theirs = pick(entries).join(rounds, rounds.c.id == entries.c.round)
-                found = await connection.execute(theirs.where(rounds.c.platform == platform, entries.c.member == user))
-                told["entry"] += [{name: _plain(value) for name, value in row.items()} for row in found.mappings()]
-            return told
+    def everything(self, session: Session, learner: str) -> dict[str, list[dict[str, Any]]]:
+        connection = session.connection()
+        told: dict[str, list[dict[str, Any]]] = {}
+        for table, condition in _theirs(learner):
+            if table.name not in LEFT_OUT:
+                rows = connection.execute(pick(table).where(condition).order_by(*_in_order(table)))
+                told[table.name] = [{name: _plain(value) for name, value in row.items()} for row in rows.mappings()]
+        told["entry"] = []
+        for platform, user in _people(session, learner):
+            theirs = pick(entries).join(rounds, rounds.c.id == entries.c.round)
+            found = connection.execute(theirs.where(rounds.c.platform == platform, entries.c.member == user))
+            told["entry"] += [{name: _plain(value) for name, value in row.items()} for row in found.mappings()]
+        return told
 
-    async def keep(self, session: AsyncSession, thing: object) -> None:
+    def keep(self, session: Session, thing: object) -> None:
         if isinstance(thing, Forgotten):
-            await session.flush()
-            await self._forget(session, thing.learner)
+            session.flush()
+            self._forget(session, thing.learner)
             session.expire_all()
         else:
-            await super().keep(session, thing)
+            super().keep(session, thing)
 
-    async def _forget(self, session: AsyncSession, learner: str) -> None:
+    def _forget(self, session: Session, learner: str) -> None:
         """Deletes every row of the learner, at all of their addresses. What others take part in stays, without them."""
-        connection = await session.connection()
-        people = await _people(session, learner)
-        await connection.execute(outbox.delete().where(outbox.c.learner == learner))
+        connection = session.connection()
+        people = _people(session, learner)
+        connection.execute(outbox.delete().where(outbox.c.learner == learner))
         for platform, user in people:
-            await _leave(connection, platform, user)
+            _leave(connection, platform, user)
         for table, condition in reversed(list(_theirs(learner))):
-            await connection.execute(table.delete().where(condition))
+            connection.execute(table.delete().where(condition))
 
 
-async def _people(session: AsyncSession, learner: str) -> Sequence[tuple[str, str]]:
-    found = await session.exec(select(AddressRow.platform, AddressRow.user).where(col(AddressRow.learner) == learner))
+def _people(session: Session, learner: str) -> Sequence[tuple[str, str]]:
+    found = session.exec(select(AddressRow.platform, AddressRow.user).where(col(AddressRow.learner) == learner))
     return found.all()
 
 
-async def _leave(connection: AsyncConnection, platform: str, user: str) -> None:
+def _leave(connection: Connection, platform: str, user: str) -> None:
     """Takes a person out of what is not a learner's: rounds, boards, and what waits to be sent to their own chat."""
     here = pick(rounds.c.id).where(rounds.c.platform == platform)
-    await connection.execute(entries.delete().where(entries.c.member == user, entries.c.round.in_(here)))
-    await connection.execute(hidden.delete().where(hidden.c.platform == platform, hidden.c.member == user))
+    connection.execute(entries.delete().where(entries.c.member == user, entries.c.round.in_(here)))
+    connection.execute(hidden.delete().where(hidden.c.platform == platform, hidden.c.member == user))
     over = rounds.c.stage.in_((Stage.REVEALED.value, Stage.CALLED_OFF.value))
     begun = rounds.update().where(rounds.c.platform == platform, rounds.c.starter_user == user, over)
-    await connection.execute(begun.values(starter_user="", starter_chat=""))
-    await connection.execute(outbox.delete().where(outbox.c.platform == platform, outbox.c.user == user))
+    connection.execute(begun.values(starter_user="", starter_chat=""))
+    connection.execute(outbox.delete().where(outbox.c.platform == platform, outbox.c.user == user))
     done = inbox.c.done_at.is_not(None)
-    await connection.execute(
+    connection.execute(
         inbox.update().where(inbox.c.platform == platform, done, inbox.c.person.in_((user, f"{user} aloud"))).values(person="")
     )
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from worlds import sql
+
 from bot.database import Database
 from bot.messages import Address
 from bot.model import Asked, Changes, Learner, Occasion
@@ -76,11 +78,10 @@ class Books:
         assert sum(heard.values()) - len(heard) <= doubled
         store = await Database.open(self.url)
         try:
-            async with store.engine.connect() as connection:
-                attempts = Counter(row[0] for row in await connection.exec_driver_sql("SELECT learner FROM attempt"))
-                practised = Counter(row[0] for row in await connection.exec_driver_sql("SELECT learner FROM practised"))
-                states = Counter(row[0] for row in await connection.exec_driver_sql("SELECT state FROM outbox"))
-                whole = (await connection.exec_driver_sql("PRAGMA integrity_check")).scalar()
+            attempts = Counter(await sql(store, "SELECT learner FROM attempt"))
+            practised = Counter(await sql(store, "SELECT learner FROM practised"))
+            states = Counter(await sql(store, "SELECT state FROM outbox"))
+            (whole,) = await sql(store, "PRAGMA integrity_check")
         finally:
             await store.close()
         assert attempts == practised == Counter(f"l{person.id}" for person in self.replied)
