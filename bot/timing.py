@@ -5,10 +5,10 @@ No clock is read here: `now` is always an argument, in UTC.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from zlib import crc32
 
 from bot import days
 from bot.model import Mark, MarkKind, Memory
@@ -24,6 +24,9 @@ CHOSEN = frozenset(("daily", "snooze", "week", "aloud"))
 
 SPREAD = 45
 """Seconds over which a crowded minute is spread: the clock still shows the chosen minute when the question comes."""
+
+PLACES = tuple(timedelta(seconds=tenth / 10) for tenth in range(SPREAD * 10))
+"""Where in a crowded minute a question may come."""
 
 CROWD = 25
 """Questions due together from which on a minute is crowded: what Telegram takes in a second."""
@@ -76,8 +79,7 @@ def quiet_until(now: datetime, zone: str) -> datetime | None:
 
 def jitter(learner: str) -> timedelta:
     """A learner's own place in a crowded minute, the same every day: 0 to SPREAD seconds."""
-    number = int.from_bytes(hashlib.blake2b(learner.encode(), digest_size=4).digest())
-    return timedelta(seconds=number % (SPREAD * 10) / 10)
+    return PLACES[crc32(learner.encode()) % len(PLACES)]
 
 
 def unanswered(memory: Memory, zone: str, marks: Iterable[Mark] = ()) -> int:

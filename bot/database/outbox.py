@@ -18,6 +18,7 @@ from sqlmodel import Session, col, delete, or_, select, update
 from bot import days, timing
 from bot.database import postgres
 from bot.database.learners import learners
+from bot.database.many import Many
 from bot.database.postgres import PostgreSQL, Quick
 from bot.database.rows import AttemptRow, InboxRow, LearnerRow, MarkRow, OutboxRow, WorkerRow, learner_of, owed_of
 from bot.database.turns import INBOX, OUTBOX, Turns
@@ -110,9 +111,6 @@ DUE = (
 )
 """Learners whose time has come, and what the tick has to know of them."""
 
-MOVE = learners.update().where(learners.c.id == bindparam("the_id")).values(next_due_at=bindparam("following"))
-"""Moves learners on to their next question."""
-
 SETTLE = (
     outbox.update()
     .where(outbox.c.key == bindparam("the_key"), _is(outbox, "sending"), outbox.c.worker == bindparam("by"))
@@ -140,20 +138,24 @@ class Outbox(Turns):
         self._quick: Sequence[Quick] = (Quick(self.base.engine), Quick(self.base.engine)) if isinstance(self.base, PostgreSQL) else ()
 
     @cached_property
-    def _owing(self) -> Any:
+    def _owing(self) -> Many:
         """Owes the daily question to many. What is the same for all is spelled out: ten thousand times nothing is still something."""
         c = outbox.c
         same = {
             c.lane: f"'{Lane.BULK.value}'", c.kind: "'daily'", c.payload: "''", c.state: "'ready'", c.tries: "0", c.message: "''",
             c.worker: "''", c.reason: "''",
         }  # fmt: skip
-        own = {
-            c.key: "key", c.platform: "platform", c.user: "user", c.chat: "chat", c.learner: "learner", c.about: "day", c.due_at: "due",
-            c.not_before: "start",
-        }  # fmt: skip
+        own = (c.key, c.platform, c.user, c.chat, c.learner, c.about, c.due_at, c.not_before)
         values: dict[Any, Any] = {column: literal_column(text) for column, text in same.items()} | {c.unsure: false()}
-        values |= {column: bindparam(f"a_{name}", type_=column.type) for column, name in own.items()}
-        return self.insert_new(outbox, "key").values(values)
+        values |= {column: bindparam(f"a_{column.name}", type_=column.type) for column in own}
+        return Many(self.insert_new(outbox, "key").values(values), self.base.engine.dialect)
+
+    @cached_property
+    def _moving(self) -> Many:
+        """Moves learners on to their next question."""
+        return Many(
+            learners.update().where(_l.id == bindparam("the_id")).values(next_due_at=bindparam("following")), self.base.engine.dialect
+        )
 
     @writes
     def claim_due(self, session: Session, platforms: Sequence[str], now: datetime, limit: int) -> int:
@@ -166,8 +168,8 @@ class Outbox(Turns):
         rows = due.all()
         if not rows:
             return 0
-        owed: list[dict[str, Any]] = []
-        moved: list[dict[str, Any]] = []
+        owed: list[tuple[Any, ...]] = []
+        moved: list[tuple[Any, ...]] = []
         excused: list[dict[str, Any]] = []
         crowded = len(rows) >= timing.CROWD
         slots: dict[tuple[Any, ...], timing.Slot] = {}  # many have the same one
@@ -175,26 +177,25 @@ class Outbox(Turns):
             slot = slots.get((due_at, minute, zone)) if minute is not None else None
             if slot is None and minute is not None:
                 slot = slots[due_at, minute, zone] = timing.slot(due_at, minute, zone, now)
-            moved.append({"the_id": id, "following": slot.following if slot else None})
-            excused += [
-                {"learner": id, "at": now, "zone": zone, "kind": MarkKind.EXCUSED.value, "about": day.isoformat()}
-                for day in (slot.excused if slot else ())
-            ]
-            if slot is None or slot.day is None:
+            moved.append((id, slot.following if slot else None))
+            if slot is None:
                 continue
-            spread = timing.jitter(id) if crowded and now - slot.due_at < timedelta(minutes=1) else timedelta()
-            owed.append(
-                {
-                    "a_key": delivery_key("daily", id, slot.day), "a_platform": platform, "a_user": user, "a_chat": chat,
-                    "a_learner": id, "a_day": slot.day.isoformat(), "a_due": slot.due_at, "a_start": slot.due_at + spread,
-                }
-            )  # fmt: skip
+            excused += [
+                {"learner": id, "at": now, "zone": zone, "kind": MarkKind.EXCUSED.value, "about": day.isoformat()} for day in slot.excused
+            ]
+            if slot.day is not None:
+                start = slot.due_at + timing.jitter(id) if crowded and now - slot.due_at < timedelta(minutes=1) else slot.due_at
+                key = delivery_key("daily", id, slot.day)
+                owed.append((key, platform, user, chat, id, slot.day.isoformat(), slot.due_at, start))
         if owed:
-            connection.execute(self._owing, owed)
+            names = ("a_key", "a_platform", "a_user", "a_chat", "a_learner", "a_about", "a_due_at", "a_not_before")
+            columns = dict(zip(names, zip(*owed, strict=True), strict=True))
+            connection.exec_driver_sql(self._owing.text, self._owing.rows(columns))
             self.tell(session, OUTBOX)
         if excused:
             connection.execute(self.insert_new(marks, "learner", "at", "kind", "about"), excused)
-        connection.execute(MOVE, moved)
+        columns = dict(zip(("the_id", "following"), zip(*moved, strict=True), strict=True))
+        connection.exec_driver_sql(self._moving.text, self._moving.rows(columns))
         return len(rows)
 
     @writes
