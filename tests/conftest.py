@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads that wait for each other on a busy machine cost ten times the work
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library warns without it, and warnings are errors here
@@ -17,6 +18,7 @@ import pytest
 from peers.mortal import Mortals, mortals
 from peers.overheard import SECRETS, Overheard
 from peers.postgres import Missing, PostgresServer, postgres_server
+from worlds import prepared
 
 from bot.content import Library, default_folder, load
 from bot.database import Database
@@ -67,9 +69,11 @@ def claims(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Path:
-    """A file for a database."""
-    return tmp_path / "coach.db"
+def database() -> Iterator[Path]:
+    """A file for a database, in memory where the system has such a place: waiting for a disk teaches nothing here."""
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        yield Path(folder) / "coach.db"
 
 
 @pytest.fixture(scope="session")
@@ -110,4 +114,4 @@ def url(request: pytest.FixtureRequest) -> str:
     """A fresh database of each kind that the coach can keep its memory in."""
     if request.param == "postgresql":
         return str(request.getfixturevalue("postgres_url"))
-    return f"sqlite:///{request.getfixturevalue('database')}"
+    return prepared(f"sqlite:///{request.getfixturevalue('database')}")

@@ -18,7 +18,6 @@ from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -136,14 +135,6 @@ async def ask(person: Person, text: str, *, chat: Group | None = None, reply_to:
     """What the coach says to this line, as its first message."""
     await person.says(text, chat=chat, reply_to=reply_to)
     return await person.next_message(chat=chat)
-
-
-@pytest.fixture
-def database() -> Iterator[Path]:
-    """A file in memory where the system has such a place: waiting for a disk teaches nothing here."""
-    memory = Path("/dev/shm")
-    with TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
-        yield Path(folder) / "coach.db"
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 
 import numpy as np
-from worlds import FakeClock, World, incidents
+from worlds import FakeClock, World, incidents, prepared
 
 from bot.coach import Coach
 from bot.content import Library
@@ -115,7 +115,7 @@ async def room(
     library: Library, file: Path | str, *, listener: Listener | None = None, speaker: Speaker | None = None, clock: FakeClock | None = None,
 ) -> AsyncIterator[Room]:  # fmt: skip
     clock = clock or FakeClock()
-    store = await Database.open(file if isinstance(file, str) else f"sqlite:///{file}")
+    store = await Database.open(prepared(file if isinstance(file, str) else f"sqlite:///{file}"))
     coach = Coach(store, library, PlainGrader(), now=clock, incidents=incidents(library), listener=listener, speaker=speaker)
     try:
         yield Room(store, coach, clock, library, NUMBERS.__next__)
