@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -323,7 +324,7 @@ def _keep(file: Path, library: Library) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         for old in file.parent.glob("content-*.json"):
             old.unlink(missing_ok=True)
-        fresh = file.with_suffix(".new")
+        fresh = file.with_name(f"{file.name}.{os.getpid()}.new")
         fresh.write_text(json.dumps(frozen), "utf-8")
         fresh.replace(file)
     except OSError:

@@ -18,16 +18,22 @@ import pytest
 from peers.mortal import Mortals, mortals
 from peers.overheard import SECRETS, Overheard
 from peers.postgres import Missing, PostgresServer, postgres_server
-from worlds import prepared
+from worlds import kept, packs, prepared
 
-from bot.content import Library, default_folder, load
+from bot.content import Library
 from bot.database import Database
 
 LISTENING = pytest.StashKey[Overheard]()
 """What is logged while this process runs tests."""
 
+KEPT = pytest.StashKey[TemporaryDirectory[str]]()
+"""See `worlds.kept`; nothing is kept where whoever runs the tests keeps theirs."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.stash[KEPT] = TemporaryDirectory(prefix="kept-")
+        os.environ["XDG_CACHE_HOME"] = config.stash[KEPT].name
     if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):  # not where others run the tests
         config.stash[LISTENING] = Overheard()
 
@@ -35,6 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if LISTENING in config.stash:
         config.stash[LISTENING].close()
+    if KEPT in config.stash:
+        config.stash[KEPT].cleanup()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -56,16 +64,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 @pytest.fixture(scope="session")
 def library() -> Library:
     """The packs that come with the coach."""
-    return load(default_folder())
+    return packs()
 
 
 @pytest.fixture(scope="session")
-def claims(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where what the encoder read of the rubrics is kept, by its content, for all processes of this run of tests."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "claims"
-    folder.mkdir(exist_ok=True)
-    return folder
+def claims() -> Path:
+    """Where what was parsed and read is kept for all processes of this run of tests."""
+    return kept()
 
 
 @pytest.fixture

@@ -14,18 +14,18 @@ import pytest
 import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import MONDAY, World, world
+from worlds import MONDAY, World, packs, world
 
 from adapters.__main__ import main
 from bot import appeals
-from bot.content import Library, Point, Question, Rubric, default_folder, load
+from bot.content import Library, Point, Question, Rubric
 from bot.grading import arithmetic
 from bot.grading.plain import PlainGrader
 from bot.grading.reading import Window
 from bot.messages import Address
 from bot.model import Appeal, Appealed, Attempt, Finding, Grade, Mistaken, Ruling, Verdict
 
-LIBRARY = load(default_folder())
+LIBRARY = packs()
 GRADER = PlainGrader()
 PRECISION = LIBRARY.questions["precision"]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from worlds import ANN, MONDAY, World, world
+from worlds import ANN, MONDAY, World, packs, world
 
 from bot import commands, phrases
 from bot.commands import COMMANDS, Called, Plain, Unknown, clean, understand
-from bot.content import Library, Question, default_folder, load
+from bot.content import Library, Question, load
 from bot.messages import Address, Choice, Reply
 from bot.model import (
     Asked,
@@ -501,7 +501,7 @@ async def test_the_streak_counts_local_days_and_remembers_the_longest(home: Worl
 SMALL = load(Path(__file__).parent / "packs/good").questions["median"]
 
 
-LIBRARY = load(default_folder())
+LIBRARY = packs()
 IDS = sorted(LIBRARY.questions)
 
 

@@ -21,17 +21,11 @@ PACKS = Path(__file__).parent / "packs"
 Coach = Callable[..., CompletedProcess[str]]
 
 
-@pytest.fixture(scope="session")
-def parsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache that all these processes share, so that the packs are parsed once."""
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture
-def home(tmp_path: Path, parsed: Path) -> dict[str, str]:
+def home(tmp_path: Path, claims: Path) -> dict[str, str]:
     """An environment of one's own: no settings, an empty home."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("COACH_", "XDG_"))}
-    return kept | {"HOME": str(tmp_path), "COACH_CACHE": str(parsed), "PYTHONWARNINGS": "error"}
+    return kept | {"HOME": str(tmp_path), "COACH_CACHE": str(claims), "PYTHONWARNINGS": "error"}
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from peers.discord import TOKEN, Channel, DiscordServer, Guild, Interaction, Message, Person, discord_contract
-from worlds import FakeClock, World, couriers, world
+from worlds import FakeClock, World, couriers, kept_in, world
 
 from adapters.discord import Discord
 from adapters.discord.commands import definitions, spoken
@@ -1137,21 +1137,22 @@ async def test_a_coach_is_stopped_while_the_gateway_is_away(home: World, server:
 @asynccontextmanager
 async def process(server: DiscordServer, database: Path, token: str = TOKEN) -> AsyncIterator[asyncio.subprocess.Process]:
     """`coach run` on Discord."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("COACH_")}
+    own = {name: value for name, value in os.environ.items() if not name.startswith("COACH_")}
     settings = {
         "COACH_DISCORD_TOKEN": token, "COACH_DISCORD_API": server.api, "COACH_DATABASE": f"sqlite:///{database}",
         "COACH_CACHE": str(database.parent / "cache"), "COACH_LOG": "debug",
     }  # fmt: skip
     pipe = asyncio.subprocess.PIPE
-    started = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "adapters", "run", env={**kept, **settings}, stdout=pipe, stderr=pipe, cwd=Path(__file__).parents[1]
-    )
-    try:
-        yield started
-    finally:
-        if started.returncode is None:
-            started.kill()
-            await started.communicate()
+    with kept_in(database.parent / "cache"):
+        started = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "adapters", "run", env={**own, **settings}, stdout=pipe, stderr=pipe, cwd=Path(__file__).parents[1]
+        )
+        try:
+            yield started
+        finally:
+            if started.returncode is None:
+                started.kill()
+                await started.communicate()
 
 
 async def test_the_process_serves_until_sigterm(database: Path) -> None:

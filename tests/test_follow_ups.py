@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import pytest
-from worlds import ANN, World, world
+from worlds import ANN, World, packs, world
 
 from bot import course, interviews
-from bot.content import Library, Question, default_folder, load
+from bot.content import Library, Question, load
 from bot.interviews import Chosen, Reason, asks_why, follow_up, helped, memorised, on_its_own
 from bot.model import Asked, Attempt, Finding, Grade, Mistaken, Verdict
 
-LIBRARY = load(default_folder())
+LIBRARY = packs()
 SMALL = load(Path(__file__).parent / "packs/good").questions["median"]
 CLAIM, ARGUED = "the median is robust", "the median is robust because one huge salary moves only the mean"
 

@@ -19,13 +19,13 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
-from worlds import MONDAY, FakeClock, incidents
+from worlds import MONDAY, FakeClock, incidents, packs
 
 from adapters.discord import drawing
 from adapters.telegram import html, keyboard
 from bot import COMMANDS
 from bot.coach import Coach
-from bot.content import Library, default_folder, load
+from bot.content import Library
 from bot.database import Database
 from bot.database.rows import grade_of
 from bot.grading.plain import PlainGrader
@@ -262,7 +262,7 @@ def _small(library: Library) -> Library:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_whatever_is_said_in_whatever_order_is_answered_and_leaves_everything_in_order(part: int) -> None:
-    library = load(default_folder())
+    library = packs()
     memory = Path("/dev/shm")  # real SQLite, without waiting for a disk
     with TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder, asyncio.Runner() as runner:
         Talk.loop, Talk.clock = runner.get_loop(), FakeClock(MONDAY)

@@ -8,11 +8,11 @@ from pathlib import Path
 from shutil import copytree
 
 import pytest
-from worlds import ANN, MONDAY, World, incidents, world
+from worlds import ANN, MONDAY, World, incidents, packs, world
 
 from adapters.__main__ import main
 from bot import investigations
-from bot.content import Library, default_folder, load, syllabus
+from bot.content import Library, default_folder, syllabus
 from bot.errors import ContentError
 from bot.grading.clues import IDLE, asked_for, grounded, untrue
 from bot.grading.plain import PlainGrader
@@ -20,7 +20,7 @@ from bot.incidents import STAGES, Incident, read
 from bot.incidents import load as load_incidents
 from bot.model import Fate, Finding, Grade, Investigation, Staged, Verdict
 
-ALL = incidents(load(default_folder()))
+ALL = incidents(packs())
 GAP = ALL["gap-after-launch"]
 
 

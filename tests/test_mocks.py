@@ -9,17 +9,17 @@ from random import Random
 from statistics import fmean
 
 import pytest
-from worlds import ANN, MONDAY, World, incidents, world
+from worlds import ANN, MONDAY, World, incidents, packs, world
 
 from bot import course, reporting
-from bot.content import Library, Question, default_folder, load
+from bot.content import Library, Question
 from bot.course import Order, difficulty, length, ordered
 from bot.incidents import STAGES
 from bot.model import Asked, Attempt, Fate, Finding, Format, Grade, Held, Interview, Occasion, State
 from bot.outbox import Owed
 from bot.phrases import interviewing as phrases
 
-LIBRARY = load(default_folder())
+LIBRARY = packs()
 INCIDENTS = incidents(LIBRARY)
 WEEK = timedelta(days=7)
 

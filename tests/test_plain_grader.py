@@ -9,13 +9,14 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from worlds import packs
 
 from bot.content import Library, Question, default_folder, load
 from bot.grading.plain import PlainGrader
 from bot.model import Finding, Grade
 
 GRADER = PlainGrader()
-LIBRARY = load(default_folder())
+LIBRARY = packs()
 IDS = sorted(LIBRARY.questions)
 SOME = [id for id in IDS if LIBRARY.questions[id].pack == "ml-interview"]
 """What is shown of every question of one pack; `coach check` proves all packs."""

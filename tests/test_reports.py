@@ -15,10 +15,10 @@ from peers.telegram import BotApiServer, telegram_contract
 from pypdf import PdfReader
 from test_discord import at_work as at_discord
 from test_telegram import at_work as at_telegram
-from worlds import ANN, MONDAY, FakeClock, incidents, world
+from worlds import ANN, MONDAY, FakeClock, incidents, packs, world
 
 from bot import investigations
-from bot.content import Library, Question, default_folder, load
+from bot.content import Library, Question
 from bot.messages import units
 from bot.model import (
     Asked,
@@ -43,7 +43,7 @@ from bot.reporting import Report, band, mistakes, report
 from bot.reports import document
 from bot.reports import interview as pictures
 
-LIBRARY = load(default_folder())
+LIBRARY = packs()
 INCIDENTS = incidents(LIBRARY)
 SOME = ["precision", "overfitting", "deploy-model", "feature-scaling", "train-prod-gap"]
 NASTY = "precision* is _TP_ <b>over</b> flagged 🙂 精度 דיוק \u202e so; " + "x" * 300

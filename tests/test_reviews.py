@@ -14,17 +14,17 @@ import pytest
 import simulated
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from worlds import MONDAY, FakeClock, World, sql, world
+from worlds import MONDAY, FakeClock, World, packs, sql, world
 
 from bot import cards, plans, reviews
-from bot.content import Library, Question, default_folder, load
+from bot.content import Library, Question
 from bot.messages import Address, Reply
 from bot.model import Attempt, Card, Changes, Finding, Grade, Lately, Learner, PointRecord, Reason, Verdict
 from bot.phrases import reviews as words
 from bot.plans import DAILY, LIGHT
 from bot.reviews import Known
 
-LIBRARY = load(default_folder())
+LIBRARY = packs()
 LEARNER = Learner("ann", MONDAY, Address("console", "ann", "ann"))
 PRECISION = LIBRARY.questions["precision"]
 SECTIONS = LIBRARY.sections()

@@ -71,19 +71,13 @@ class Terminal:
         return self._child
 
 
-@pytest.fixture(scope="module")
-def parsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache that all these processes share, so that what can be kept is made once."""
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture
-def coach(tmp_path: Path, parsed: Path) -> Iterator[Callable[..., Terminal]]:
+def coach(tmp_path: Path, claims: Path) -> Iterator[Callable[..., Terminal]]:
     """Starts `coach` in a pseudo-terminal, with an empty home."""
     started: list[Terminal] = []
 
     def start(*arguments: str, **settings: str) -> Terminal:
-        started.append(Terminal(sys.executable, ["-m", "adapters", *arguments], tmp_path, tmp_path, COACH_CACHE=str(parsed), **settings))
+        started.append(Terminal(sys.executable, ["-m", "adapters", *arguments], tmp_path, tmp_path, COACH_CACHE=str(claims), **settings))
         return started[-1]
 
     yield start

@@ -19,7 +19,7 @@ import pytest
 from peers.mortal import Mortals
 from peers.postgres import PostgresServer
 from peers.telegram import TOKEN, BotApiServer, Person
-from worlds import sql
+from worlds import kept, sql
 
 from bot.database import Database
 from bot.database.postgres import PostgreSQL
@@ -51,14 +51,14 @@ async def store(postgres_url: str) -> AsyncIterator[Database]:
 @asynccontextmanager
 async def process(server: BotApiServer, url: str, home: Path, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """`coach run`, with a lease that is short for a test."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("COACH_", "XDG_"))}
+    given = {name: value for name, value in os.environ.items() if not name.startswith(("COACH_", "XDG_"))}
     own = {
         "COACH_TELEGRAM_TOKEN": TOKEN, "COACH_TELEGRAM_API": server.url.removesuffix("/bot"), "COACH_DATABASE": url, "COACH_LEASE": "2",
-        "COACH_PORT": "0", "COACH_CACHE": str(home / "cache"), "COACH_LOG": "info", "HOME": str(home),
+        "COACH_PORT": "0", "COACH_CACHE": str(kept()), "COACH_LOG": "info", "HOME": str(home),
     }  # fmt: skip
     with NamedTemporaryFile(dir=home, suffix=".log", delete=False) as log:
         started = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "adapters", "run", *arguments, cwd=Path(__file__).parents[1], env=kept | own, stdout=log, stderr=log
+            sys.executable, "-m", "adapters", "run", *arguments, cwd=Path(__file__).parents[1], env=given | own, stdout=log, stderr=log
         )
     try:
         yield started

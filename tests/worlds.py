@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, closing, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -21,6 +22,7 @@ from sqlmodel import Session, and_, col, or_, select
 
 from bot.coach import Coach
 from bot.content import Library, default_folder, syllabus
+from bot.content import load as read_packs
 from bot.database import Database, sqlite_file
 from bot.database.rows import OutboxRow
 from bot.deliveries import Courier
@@ -83,6 +85,32 @@ class World:
     @property
     def heard(self) -> str:
         return "\n\n".join(reply.text for reply in self.hears)
+
+
+def kept() -> Path:
+    """Where what was parsed of packs and what the encoder read of rubrics is kept, by its content, for all processes of this run of
+    tests: a process that reads a pack for itself takes longer for that than for all else."""
+    return Path(os.environ["XDG_CACHE_HOME"]) / "interview-coach"
+
+
+@contextmanager
+def kept_in(folder: Path) -> Iterator[Path]:
+    """A folder with what is `kept`, for a process that notes things of its own beside it; what that reads is kept as well."""
+    folder.mkdir(exist_ok=True)
+    for file in kept().glob("c*-*"):
+        if not (folder / file.name).exists():
+            (folder / file.name).symlink_to(file)
+    yield folder
+    for file in folder.glob("claims-*.npz"):
+        if not file.is_symlink():
+            shutil.copy(file, fresh := kept() / f"{file.name}.{os.getpid()}.copy")
+            fresh.replace(kept() / file.name)
+
+
+@cache
+def packs() -> Library:
+    """The packs that come with the coach."""
+    return read_packs(default_folder(), kept())
 
 
 @cache

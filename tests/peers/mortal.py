@@ -106,12 +106,13 @@ async def rehearse(library: Any, grader: Any, folder: Path) -> None:
 
 
 def main() -> None:
-    from bot.content import default_folder, load
+    from worlds import packs
+
     from bot.grading.plain import PlainGrader
     from peers.syscalls import watched
 
     folder = Path(sys.argv[1])
-    library = load(default_folder(), folder / "cache")
+    library = packs()
     grader = PlainGrader()
     asyncio.run(rehearse(library, grader, folder))
     gc.collect()
