@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bot.grading.encoder import Encoder, Pieces, WeightsError
+from bot.grading.encoder import Encoder, WeightsError
+from bot.grading.pieces import Pieces
 from bot.grading.training import convert
 
 WIDTH, HEADS, MIDDLE = 48, 12, 192

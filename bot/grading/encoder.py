@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
-import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +22,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Encoder", "Pieces", "Read", "WeightsError"]
+from bot.grading.pieces import Pieces
+
+__all__ = ["Encoder", "Read", "WeightsError"]
 
 Floats = NDArray[np.float32]
 Whole8 = NDArray[np.int8]
@@ -46,114 +46,6 @@ cache."""
 
 class WeightsError(ValueError):
     """The weights file is missing, damaged, or of another version."""
-
-
-# ------------------------------------------------------------------------------------------------ word pieces
-
-
-class Pieces:
-    """Text to token ids, as BERT's uncased WordPiece does it.
-
-    Names of special tokens written in a text ("[SEP]") are ordinary characters here, so a text cannot forge a
-    border.
-    """
-
-    LONGEST_WORD = 100  # characters; a longer word is unknown (as in BERT)
-
-    def __init__(self, vocabulary: Sequence[str]) -> None:
-        """`vocabulary`: the pieces in the order of their ids."""
-        self.vocabulary = tuple(vocabulary)
-        self._ids = {piece: number for number, piece in enumerate(vocabulary)}
-        self._known: dict[str, tuple[int, ...]] = {}
-        try:
-            self.unknown, self.start, self.end = (self._ids[name] for name in ("[UNK]", "[CLS]", "[SEP]"))
-        except KeyError as missing:
-            raise WeightsError(f"the vocabulary has no {missing}") from None
-
-    def __call__(self, text: str) -> list[int]:
-        """Token ids of `text`, without the tokens that mark its start and end. No limit of length."""
-        ids: list[int] = []
-        for word in _words(text):
-            found = self._known.get(word)
-            if found is None:
-                found = self._split(word)
-                if len(self._known) < 20_000:
-                    self._known[word] = found
-            ids.extend(found)
-        return ids
-
-    def _split(self, word: str) -> tuple[int, ...]:
-        if len(word) > self.LONGEST_WORD:
-            return (self.unknown,)
-        ids: list[int] = []
-        start = 0
-        while start < len(word):
-            for stop in range(len(word), start, -1):
-                found = self._ids.get(word[start:stop] if start == 0 else "##" + word[start:stop])
-                if found is not None:
-                    break
-            else:
-                return (self.unknown,)
-            ids.append(found)
-            start = stop
-        return tuple(ids)
-
-
-_ASCII_WORD = re.compile(r"[a-z0-9]+|[^a-z0-9 ]")
-
-
-def _words(text: str) -> Iterator[str]:
-    """Lower-case words and single punctuation marks, without accents."""
-    if text.isascii() and text.isprintable():  # nothing to fold, nothing to drop: the same words, sooner
-        yield from _ASCII_WORD.findall(text.lower())
-        return
-    cleaned: list[str] = []
-    for char in text:
-        code = ord(char)
-        if char in "\t\n\r":
-            cleaned.append(" ")
-        elif code == 0xFFFD or unicodedata.category(char) in ("Cc", "Cf", "Co", "Cs"):
-            continue
-        elif char.isspace():
-            cleaned.append(" ")
-        elif _is_ideograph(code):
-            cleaned.append(f" {char} ")
-        else:
-            cleaned.append(char)
-    bare = (char for char in unicodedata.normalize("NFD", "".join(cleaned)) if unicodedata.category(char) != "Mn")
-    word: list[str] = []
-    for char in "".join(char.lower() for char in bare):  # letter by letter: no final sigma
-        if char.isspace():
-            if word:
-                yield "".join(word)
-                word = []
-        elif _is_punctuation(char):
-            if word:
-                yield "".join(word)
-                word = []
-            yield char
-        else:
-            word.append(char)
-    if word:
-        yield "".join(word)
-
-
-def _is_ideograph(code: int) -> bool:
-    return (
-        0x4E00 <= code <= 0x9FFF
-        or 0x3400 <= code <= 0x4DBF
-        or 0xF900 <= code <= 0xFAFF
-        or 0x20000 <= code <= 0x2A6DF
-        or 0x2A700 <= code <= 0x2CEAF
-        or 0x2F800 <= code <= 0x2FA1F
-    )
-
-
-def _is_punctuation(char: str) -> bool:
-    code = ord(char)
-    if code < 128:
-        return 33 <= code <= 47 or 58 <= code <= 64 or 91 <= code <= 96 or 123 <= code <= 126
-    return unicodedata.category(char).startswith("P")
 
 
 # ------------------------------------------------------------------------------------------------- arithmetic
@@ -178,11 +70,22 @@ class _Product:
         return cls(weights, np.ascontiguousarray(factors), np.ascontiguousarray(bias), reach)
 
     def __call__(self, rows: Floats) -> Floats:
-        size = np.sqrt(np.sum(rows * rows, axis=1, keepdims=True))
-        np.maximum(size, np.float32(1e-20), out=size)
-        whole = rows * (np.float32(self.reach) / size)
-        np.rint(whole, out=whole)
+        whole = rows.copy()
+        size = self.rounded(whole, np.empty_like(whole))
         made: Floats = whole @ self.whole
+        return self.restored(made, size)
+
+    def rounded(self, rows: Floats, room: Floats) -> Floats:
+        """Makes whole numbers of the rows, in place, and gives the size that each row had, [rows, 1]. `room`: shape of `rows`."""
+        np.multiply(rows, rows, out=room)
+        size: Floats = np.sqrt(np.add.reduce(room, axis=1, keepdims=True))
+        np.maximum(size, np.float32(1e-20), out=size)
+        rows *= np.float32(self.reach) / size
+        np.rint(rows, out=rows)
+        return size
+
+    def restored(self, made: Floats, size: Floats) -> Floats:
+        """The product with its factors put back and the bias added, in place. `size`: as `rounded` gave it."""
         made *= size / np.float32(self.reach)
         made *= self.factors
         made += self.bias
@@ -190,31 +93,39 @@ class _Product:
 
 
 def _gelu(rows: Floats, tall: int = TILE) -> Floats:
-    """x times the normal distribution function of x, in place, `tall` rows at once; a rational fit to 1e-6 for |x| < 4.2."""
-    room = [np.empty((min(tall, len(rows)), rows.shape[1]), dtype=np.float32) for _ in range(3)]
+    """x times the normal distribution function of x, in place, `tall` rows at once."""
+    room = _room(rows, tall)
     for start in range(0, len(rows), tall):
-        tile = rows[start : start + tall]
-        under, square, top = (part[: len(tile)] for part in room)
-        np.maximum(tile, np.float32(-4.2), out=under)
-        np.minimum(under, np.float32(4.2), out=under)
-        np.multiply(under, under, out=square)
-        np.multiply(square, np.float32(3.4586599263e-05), out=top)
-        top += np.float32(3.8655431358e-03)
-        top *= square
-        top += np.float32(2.6822710267e-02)
-        top *= square
-        top += np.float32(0.39895017638)
-        top *= under
-        np.multiply(square, np.float32(1.1937043484e-03), out=under)
-        under += np.float32(2.3605273788e-02)
-        under *= square
-        under += np.float32(0.23396912111)
-        under *= square
-        under += np.float32(1.0)
-        top /= under
-        top += np.float32(0.5)
-        tile *= top
+        _bent(rows[start : start + tall], room)
     return rows
+
+
+def _room(rows: Floats, tall: int) -> list[Floats]:
+    """What `_bent` works in, for so many rows."""
+    return [np.empty((min(tall, len(rows)), rows.shape[1]), dtype=np.float32) for _ in range(3)]
+
+
+def _bent(tile: Floats, room: Sequence[Floats]) -> None:
+    """x times the normal distribution function of x, in place; a rational fit to 1e-6 for |x| < 4.2."""
+    under, square, top = (part[: len(tile)] for part in room)
+    np.clip(tile, np.float32(-4.2), np.float32(4.2), out=under)
+    np.multiply(under, under, out=square)
+    np.multiply(square, np.float32(3.4586599263e-05), out=top)
+    top += np.float32(3.8655431358e-03)
+    top *= square
+    top += np.float32(2.6822710267e-02)
+    top *= square
+    top += np.float32(0.39895017638)
+    top *= under
+    np.multiply(square, np.float32(1.1937043484e-03), out=under)
+    under += np.float32(2.3605273788e-02)
+    under *= square
+    under += np.float32(0.23396912111)
+    under *= square
+    under += np.float32(1.0)
+    top /= under
+    top += np.float32(0.5)
+    tile *= top
 
 
 def _normalise(rows: Floats, gain_and_shift: Floats) -> Floats:
@@ -239,23 +150,41 @@ class _Layer:
     norm2: Floats
 
     def __call__(self, rows: Floats, borders: Sequence[tuple[int, int]]) -> Floats:
-        mixed = self.qkv(rows)
-        seen = np.empty_like(rows)
-        width = rows.shape[1]
-        for start, stop in borders:  # each text alone: its shapes, and so its bits, depend on nothing else
-            parts = mixed[start:stop].reshape(stop - start, 3, self.heads, width // self.heads)
-            query, key, value = np.ascontiguousarray(parts.transpose(1, 2, 0, 3))
-            scores = query @ key.transpose(0, 2, 1)
-            scores -= scores.max(axis=-1, keepdims=True)
-            np.exp(scores, out=scores)
-            scores /= scores.sum(axis=-1, keepdims=True)
-            seen[start:stop] = (scores @ value).transpose(1, 0, 2).reshape(stop - start, width)
-        middle = self.out(seen)
+        middle = self.out(self._attended(self.qkv(rows), borders))
         middle += rows
         _normalise(middle, self.norm1)
-        made = self.down(_gelu(self.up(middle)))
+        made = self._fed(middle)
         made += middle
         return _normalise(made, self.norm2)
+
+    def _attended(self, mixed: Floats, borders: Sequence[tuple[int, int]]) -> Floats:
+        """What the words of each text make of one another. Each text alone: its shapes, and so its bits, depend on nothing else."""
+        count, width = len(mixed), mixed.shape[1] // 3
+        query, key, value = mixed.reshape(count, 3, self.heads, width // self.heads).transpose(1, 2, 0, 3)
+        turned = key.transpose(0, 2, 1)
+        seen = np.empty((count, width), dtype=np.float32)
+        parts = seen.reshape(count, self.heads, width // self.heads).transpose(1, 0, 2)
+        for start, stop in borders:
+            scores = query[:, start:stop] @ turned[:, :, start:stop]
+            scores -= np.maximum.reduce(scores, axis=-1, keepdims=True)
+            np.exp(scores, out=scores)
+            scores /= np.add.reduce(scores, axis=-1, keepdims=True)
+            np.matmul(scores, value[:, start:stop], out=parts[:, start:stop])
+        return seen
+
+    def _fed(self, middle: Floats) -> Floats:
+        """Up to the wide middle of the layer, bent there tile by tile, and down again."""
+        whole = middle.copy()
+        size = self.up.rounded(whole, np.empty_like(whole))
+        wide: Floats = whole @ self.up.whole
+        sizes = np.empty_like(size)
+        room = _room(wide, TILE)
+        for start in range(0, len(wide), TILE):
+            tile = wide[start : start + TILE]
+            _bent(self.up.restored(tile, size[start : start + TILE]), room)
+            sizes[start : start + TILE] = self.down.rounded(tile, room[0][: len(tile)])
+        made: Floats = wide @ self.down.whole
+        return self.down.restored(made, sizes)
 
 
 # ---------------------------------------------------------------------------------------------------- encoder

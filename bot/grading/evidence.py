@@ -83,6 +83,10 @@ class Claims:
     """For each point the lines that say it, and last the sentences of the model answer."""
     untruths: tuple[tuple[Line, ...], ...]
     """For each point the lines that say it wrongly, then those of each misconception."""
+    true: tuple[tuple[Line, ...], ...]
+    """For minimal pairs: the true lines of each point, as `minimal.content` gives them."""
+    false: tuple[Line, ...]
+    """And all untrue ones."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,8 @@ class Gatherer:
         count = len(rubric.points)
         answer = " ".join(rubric.answer.casefold().split())
         quoted = [" ".join(window.text.casefold().split()) in answer for window in windows]
-        denies, corrects, said_of = _denials(claims, windows, quoted)
+        lines = [None if own else line(window.text, claims.lexical.mended) for own, window in zip(quoted, windows, strict=True)]
+        denies, corrects, said_of = _denials(claims, windows, quoted, lines)
         about = right + 0.0
         words_right = np.array([[claims.lexical.best(one, claims.lexical.right[k])[0] for k in range(count)] for one in said])
         words_wrong = np.array([[claims.lexical.best(one, claims.lexical.wrong[k])[0] for k in range(count)] for one in said])
@@ -233,7 +238,7 @@ class Gatherer:
             said_so,
             turned,
             tuple(_nearly(words_false[:, j], words_right.max(axis=1)) for j in range(len(stated))),
-            _echoed(rubric, windows, quoted), tuple(likest), beside, _plainly(claims, windows, denies, quoted),
+            _echoed(rubric, windows, quoted), tuple(likest), beside, _plainly(claims, lines, denies),
         )  # fmt: skip
 
     @staticmethod
@@ -262,12 +267,14 @@ class Gatherer:
             reversing = [n for j, one in enumerate(rubric.misconceptions) if one.reverses == point.id for n in mistaken[j]]
             wrong.append((*contrary[k], *reversing))
         vectors, wanted = self._encoded(texts, [group[0] for group in (*right, *mistaken)])
-        truths = [*((point.statement, *point.phrasings) for point in rubric.points), _lines(rubric.answer)]
-        untruths = [*(point.contrary for point in rubric.points), *((one.statement, *one.phrasings) for one in rubric.misconceptions)]
+        true = [*((point.statement, *point.phrasings) for point in rubric.points), _lines(rubric.answer)]
+        false = [*(point.contrary for point in rubric.points), *((one.statement, *one.phrasings) for one in rubric.misconceptions)]
+        truths, untruths = (tuple(tuple(map(line, group)) for group in groups) for groups in (true, false))
         return Claims(
             vectors, tuple(wanted[: len(right)]), tuple(wanted[len(right) :]), tuple(right), tuple(wrong), tuple(mistaken),
-            tuple(texts), Lexical(rubric), Figures.of_rubric(rubric),
-            *(tuple(tuple(line(text) for text in group) for group in groups) for groups in (truths, untruths)),
+            tuple(texts), Lexical(rubric), Figures.of_rubric(rubric), truths, untruths,
+            tuple(tuple(map(minimal.content, group)) for group in truths[:-1]),
+            tuple(minimal.content(one) for group in untruths for one in group),
         )  # fmt: skip
 
     def _encoded(self, texts: list[str], wanted: list[int]) -> tuple[Floats, list[Read]]:
@@ -326,10 +333,11 @@ def _compared(rubric: Rubric, rows: Numbers, table: Numbers) -> Numbers:
 
 
 def _denials(
-    claims: Claims, windows: Sequence[Window], quoted: Sequence[bool]
+    claims: Claims, windows: Sequence[Window], quoted: Sequence[bool], lines: Sequence[Line | None]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int8]]:
     """Which windows deny which points, and which correct which contraries and misconceptions, in the rubric's own words. The
     windows of one sentence are also read together, since a "not" may stand in the first and what it denies in the next.
+    `lines`: the windows for comparing; None where one is quoted from the model answer.
 
     Third, which of the denials are of the point's own line (2), and which of a sentence of the model answer (1)."""
     count = len(claims.truths) - 1
@@ -341,7 +349,8 @@ def _denials(
             continue
         if sum(_slips(claims.lexical, windows[i].text) for i in places) >= SLIPS:  # a "no" may have become anything
             continue
-        said = line(_together(windows, places), claims.lexical.mended)
+        alone = lines[places[0]] if len(places) == 1 else None
+        said = alone or line(_together(windows, places), claims.lexical.mended)
         found = denied(said, claims.truths)
         if count in found:  # a sentence of the model answer denied: no point is made by it
             denies[places] = True
@@ -364,19 +373,16 @@ def _denied(k: int, said_of: NDArray[np.int8], about: Numbers, words: Numbers, q
     return None
 
 
-def _plainly(
-    claims: Claims, windows: Sequence[Window], denies: NDArray[np.bool_], quoted: Sequence[bool]
-) -> tuple[tuple[int, float] | None, ...]:
-    """For each point the window that says the most of a true line of it (`bot.grading.pairs`), none of the model answer's own."""
-    true = [[minimal.content(one) for one in lines] for lines in claims.truths[:-1]]
-    false = [minimal.content(one) for lines in claims.untruths for one in lines]
-    found: list[tuple[int, float] | None] = [None] * len(true)
-    for i, window in enumerate(windows):
-        if quoted[i]:
+def _plainly(claims: Claims, lines: Sequence[Line | None], denies: NDArray[np.bool_]) -> tuple[tuple[int, float] | None, ...]:
+    """For each point the window that says the most of a true line of it (`bot.grading.pairs`), none of the model answer's own.
+    `lines`: as for `_denials`."""
+    found: list[tuple[int, float] | None] = [None] * len(claims.true)
+    for i, one in enumerate(lines):
+        if one is None:
             continue
-        said = minimal.content(line(window.text, claims.lexical.mended))
-        for k, truths in enumerate(true):
-            whole = 0.0 if denies[i, k] else minimal.says(said, truths, false)
+        said = minimal.content(one)
+        for k, truths in enumerate(claims.true):
+            whole = 0.0 if denies[i, k] else minimal.says(said, truths, claims.false)
             kept = found[k]
             if whole > (kept[1] if kept else 0.0):
                 found[k] = (i, whole)

@@ -352,8 +352,9 @@ def _longest(text: str, known: frozenset[str], at_start: bool) -> tuple[Tree, in
     marks = list(_MARK.finditer(text))[:80]
     usable = [_usable(mark.group(), known) for mark in marks]
     for place, mark in enumerate(marks):  # "a" is a letter beside a sign, else an article
-        around = [marks[near].group() for near in (place - 1, place + 1) if 0 <= near < len(marks)]
-        usable[place] = usable[place] or (mark.group().lower() in ("a", "i") and any(sign in "+-*/^(−·" for sign in around))
+        if not usable[place] and mark.group().lower() in ("a", "i"):
+            around = [marks[near].group() for near in (place - 1, place + 1) if 0 <= near < len(marks)]
+            usable[place] = any(sign in "+-*/^(−·" for sign in around)
     best: tuple[Tree, int, int] | None = None
     at = 0
     while at < len(marks):

@@ -43,6 +43,9 @@ _FUNCTION_WORDS: dict[str, frozenset[str]] = {
 _ENGLISH_TOO = frozenset(("per", "plus", "also", "man", "var", "data"))
 """Function words elsewhere that English technical prose uses as well; with those of the English list they tell nothing."""
 
+_ELSEWHERE: frozenset[str] = frozenset().union(*_FUNCTION_WORDS.values()) - _FUNCTION_WORDS["en"] - _ENGLISH_TOO
+"""Words that speak for another language."""
+
 _OTHER_SCRIPT = 0.3
 """From this share of letters outside the Latin alphabet on, a reply is not English (formulas use some Greek)."""
 
@@ -109,17 +112,19 @@ def language(text: str) -> str:
     letters = [ch for ch in text if ch.isalpha()]
     if not letters:
         return ""
-    foreign = sum(1 for ch in letters if not _latin(ch) and ord(ch) not in _GREEK)
-    greek = sum(1 for ch in letters if ord(ch) in _GREEK)
-    if foreign / len(letters) > _OTHER_SCRIPT or greek / len(letters) > 0.6:
-        return "other"
+    if not text.isascii():
+        foreign = sum(1 for ch in letters if not _latin(ch) and ord(ch) not in _GREEK)
+        greek = sum(1 for ch in letters if ord(ch) in _GREEK)
+        if foreign / len(letters) > _OTHER_SCRIPT or greek / len(letters) > 0.6:
+            return "other"
     found = [word for word in re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)?", text.lower().replace("\u2019", "'")) if len(word) > 1]
     if len(found) < 6:  # single letters are the names of variables
         return ""
     english = sum(word in _FUNCTION_WORDS["en"] for word in found) / len(found)
     best, best_share, best_known = "", 0.0, 0
-    for name, known in _FUNCTION_WORDS.items():
-        own = [word for word in found if word in known and word not in _FUNCTION_WORDS["en"] and word not in _ENGLISH_TOO]
+    telling = [word for word in found if word in _ELSEWHERE]
+    for name, known in _FUNCTION_WORDS.items() if telling else ():
+        own = [word for word in telling if word in known]
         if name != "en" and len(own) / len(found) > best_share:
             share = sum(word in known for word in found) / len(found)
             best, best_share, best_known = name, share, len(set(own))

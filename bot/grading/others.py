@@ -73,6 +73,7 @@ class Others:
         self._home: dict[tuple[str, str], int] = {}
         self._packs: dict[str, _Lines] = {}
         self._topics: OrderedDict[tuple[str, str], tuple[_Lines, _Words]] = OrderedDict()
+        self._theirs: OrderedDict[tuple[int, int], tuple[Rubric, _Lines, NDArray[np.bool_]]] = OrderedDict()
         for number, question in enumerate(self._questions):
             for rubric in (question, *question.followups):
                 self._home.setdefault((rubric.prompt, rubric.answer), number)
@@ -123,7 +124,7 @@ class Others:
         home = self._home.get((rubric.prompt, rubric.answer))
         if home is None:
             return made, frozenset()
-        near = self._near(self._pack(self._questions[home].pack), home, claims, read)
+        near = self._near(rubric, self._pack(self._questions[home].pack), home, claims, read)
         if near is not None:
             values, owners = near
             nearest = values.max(axis=1)
@@ -133,7 +134,7 @@ class Others:
             made[:, 1] = (own - nearest).mean()
             made[:, 2] = own.mean() - fits.max()
         lines, words = self._topic(self._questions[home])
-        near = self._near(lines, home, claims, read)
+        near = self._near(rubric, lines, home, claims, read)
         if near is not None:
             nearest = near[0].max(axis=1)
             made[:, 4] = best - nearest[places]
@@ -144,10 +145,15 @@ class Others:
         made[:, 6], made[:, 7] = told[0][places], told[1]
         return made, frozenset(np.flatnonzero(told[0] < OWN).tolist() if told[1] < ELSEWHERE else ())
 
-    @staticmethod
-    def _near(lines: _Lines, home: int, claims: Floats, read: Floats) -> tuple[Floats, NDArray[np.int64]] | None:
+    def _near(self, rubric: Rubric, lines: _Lines, home: int, claims: Floats, read: Floats) -> tuple[Floats, NDArray[np.int64]] | None:
         """The likeness of the segments to the lines of others, and whose each is; None where there is no such line."""
-        theirs = (lines.owners != home) & ((lines.vectors @ claims.T).max(axis=1) < TWINS)
+        kept = self._theirs.get((id(rubric), id(lines)))
+        if kept is None or kept[0] is not rubric or kept[1] is not lines:
+            theirs = (lines.owners != home) & ((lines.vectors @ claims.T).max(axis=1) < TWINS)
+            kept = self._theirs[id(rubric), id(lines)] = (rubric, lines, theirs)
+            while len(self._theirs) > KEPT:
+                self._theirs.popitem(last=False)
+        theirs = kept[2]
         return (read @ lines.vectors[theirs].T, lines.owners[theirs]) if theirs.any() else None
 
 
@@ -181,13 +187,13 @@ def _told(words: _Words, home: int, said: Sequence[Sequence[str]]) -> tuple[Numb
     others = [row for number, row in words.rows.items() if number != home]
     if not others:
         return None
-    own = words.chances[words.rows[home]]
+    own, theirs = words.chances[words.rows[home]], words.chances[others]
     made = np.full(len(said), NEUTRAL[6])
     whole, count = np.zeros(len(others)), 0
     for number, stems_of in enumerate(said):
         found = [place for stem in stems_of if (place := words.places.get(stem)) is not None]
         if found:
-            each = np.clip(own[found] - words.chances[others][:, found], -MOST, MOST).sum(axis=1)
+            each = np.clip(own[found] - theirs[:, found], -MOST, MOST).sum(axis=1)
             made[number] = each.min() / len(found)
             whole += each
             count += len(found)

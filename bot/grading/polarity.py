@@ -143,8 +143,12 @@ def denied(said: Line, groups: Sequence[Sequence[Line]]) -> frozenset[int]:
     """The groups of lines of which `said` denies one, unless it says a line of any group that it has as much to do with."""
     against: dict[int, float] = {}
     agreed = 0.0
+    if len(said.keys) < LEAST:
+        return frozenset()
     for number, lines in enumerate(groups):
         for other in lines:
+            if said.known.isdisjoint(other.known):  # most lines: told sooner
+                continue
             worth, opposed = compared(said, other)
             if opposed:
                 against[number] = max(against.get(number, 0.0), worth)

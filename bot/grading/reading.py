@@ -184,8 +184,10 @@ def stem(word: str) -> str:
 @lru_cache(maxsize=20_000)
 def tokens(text: str) -> tuple[str, ...]:
     """The words of a text, lower case, accents folded, in order; operators of formulas stay."""
-    folded = unicodedata.normalize("NFKD", text.lower().replace("\u2019", "'"))
-    folded = "".join(ch for ch in folded if not unicodedata.combining(ch))
+    folded = text.lower()
+    if not folded.isascii():  # else there is nothing to fold
+        folded = unicodedata.normalize("NFKD", folded.replace("\u2019", "'"))
+        folded = "".join(ch for ch in folded if not unicodedata.combining(ch))
     return tuple(match.group() for match in _WORD.finditer(folded))
 
 

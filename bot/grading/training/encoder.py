@@ -25,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot.content import default_folder
-from bot.grading.encoder import Encoder, Pieces
+from bot.grading.encoder import Encoder
+from bot.grading.pieces import Pieces
 from bot.grading.training import convert, validation
 from bot.grading.training.texts import LABELS, Material, read, spared, tunable
 
