@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -125,6 +125,7 @@ class _Line:
         self._finishing = False
         self._room = {Lane.REPLY: adapter.pace.in_flight * 2, Lane.BULK: adapter.pace.in_flight}
         self._lanes: dict[str, Lane] = {}
+        self._heads = {lane: asyncio.Lock() for lane in Lane}
         # One place is kept for replies: while the platform thinks about a fan-out they need not wait.
         self._gate = asyncio.Semaphore(adapter.pace.in_flight)
         self._bulk_gate = asyncio.Semaphore(max(1, adapter.pace.in_flight - 1))
@@ -203,18 +204,10 @@ class _Line:
 
     async def _one(self, owed: Owed) -> None:
         try:
-            wait = self.pacing.wait(owed, asyncio.get_running_loop().time(), PATIENCE)
-            if wait > PATIENCE:
-                await self._store.put_back(owed, self._now() + timedelta(seconds=wait))
-                return
-            if wait > 0:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), wait)
-            if owed.lane is Lane.BULK:
-                async with self._bulk_gate, self._gate:
-                    await self._begin(owed)
-            else:
-                async with self._gate:
+            async with AsyncExitStack() as places:
+                if wait := await self._turn(owed, places):
+                    await self._store.put_back(owed, self._now() + timedelta(seconds=wait))
+                else:
                     await self._begin(owed)
         except StoreError as error:
             log.warning("not recorded", key=owed.key, reason=str(error))
@@ -223,6 +216,35 @@ class _Line:
         finally:
             del self.running[owed.key], self._lanes[owed.key]
             self._wake.set()
+
+    async def _turn(self, owed: Owed, places: AsyncExitStack) -> float:
+        """Waits until this message may leave, and takes its place and one of the requests at one time; or returns after how many
+        seconds it is to be claimed again."""
+        clock = asyncio.get_running_loop().time
+        while (wait := self.pacing.chat(owed, clock())) and not self._stopping.is_set():
+            if wait > PATIENCE:
+                return wait
+            await self._pause(wait)
+        async with self._heads[owed.lane]:
+            held = False
+            while not self._stopping.is_set():
+                wait = self.pacing.lane(owed.lane, clock())
+                if wait > PATIENCE:
+                    return wait
+                if wait:
+                    await self._pause(wait)
+                elif held:
+                    break
+                else:  # the platform may be thinking: only what leaves at once takes a place of its second, so it is asked for again
+                    for gate in (self._bulk_gate, self._gate) if owed.lane is Lane.BULK else (self._gate,):
+                        await places.enter_async_context(gate)
+                    held = True
+            self.pacing.leaves(owed, clock())
+        return 0.0
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
 
     async def _begin(self, owed: Owed) -> None:
         """Sends, unless it became clear meanwhile that nothing is to be sent now."""

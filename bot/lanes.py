@@ -6,7 +6,6 @@ gives way when the platform says that it is too much: half as fast at once, then
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
 from collections import OrderedDict, deque
 
 from bot.outbox import Lane, Owed, Pace
@@ -29,11 +28,14 @@ SLOWEST = 1.0
 DOUBTED, PROBE = 10.0, 5.0
 """A ban longer than so many seconds may be one chat's alone: after so many another chat is tried, once."""
 
-LONG, KEPT, YIELD = 0.06, 5, 1.0
-"""Where a reply has to wait for its place longer than this, the bulk lane leaves so many places of a second free for so long."""
-
-MARGIN = 1.05
+MARGIN = 1.03
 """Seconds that count as one: what leaves here within a second may arrive a little closer."""
+
+LATE = 0.08
+"""Seconds of its speed that the bulk lane makes up for when it was held up."""
+
+YIELD = 0.05
+"""Seconds beyond its time for which a place is kept free for a reply that waits for it."""
 
 KNOWN_CHATS = 10_000
 
@@ -54,16 +56,16 @@ class Bucket:
         self._at: float | None = None
 
     def wait(self, now: float) -> float:
-        """Takes one token and returns the seconds until it is really there (0 when it is)."""
+        """Seconds until a token is there."""
         if self._at is not None:
-            self._left = min(self.burst, self._left + (now - self._at) * self.rate)
+            self._left = min(self.burst, self._left + max(0.0, now - self._at) * self.rate)
         self._at = now
-        self._left -= 1.0
-        return max(0.0, -self._left / self.rate)
+        missing = 1.0 - self._left
+        return missing / self.rate if missing > 1e-9 else 0.0
 
-    def give_back(self) -> None:
-        """Returns a token that was taken and not used."""
-        self._left += 1.0
+    def take(self, now: float) -> None:
+        self.wait(now)
+        self._left -= 1.0
 
 
 class Window:
@@ -71,22 +73,18 @@ class Window:
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
-        self._planned: list[float] = []
-        self._last = 0.0
+        self._gone: deque[float] = deque()
 
-    def wait(self, now: float, sooner: float = 0.0, spare: int = 0) -> float:
-        """Takes a place, not before `sooner` seconds from now and leaving so many to spare; returns the seconds until it is there."""
-        span = MARGIN * max(1, int(self.limit)) / max(self.limit, 0.01)
-        places = max(1, int(self.limit) - spare)
-        del self._planned[: bisect_left(self._planned, now - span)]
-        at = max(now + sooner, self._planned[-places] + span if len(self._planned) >= places else 0.0)
-        insort(self._planned, at)
-        self._last = at
-        return at - now
+    def wait(self, now: float) -> float:
+        """Seconds until there is a place."""
+        places = max(1, int(self.limit))
+        span = MARGIN * places / max(self.limit, 0.01)
+        while self._gone and self._gone[0] <= now - span:
+            self._gone.popleft()
+        return self._gone[-places] + span - now if len(self._gone) >= places else 0.0
 
-    def give_back(self) -> None:
-        """Returns the place that was taken last."""
-        self._planned.remove(self._last)
+    def take(self, now: float) -> None:
+        self._gone.append(now)
 
 
 class _Speed:
@@ -112,8 +110,8 @@ class _Speed:
 
 
 class Pacing:
-    """The lanes to one platform. `wait` before each message, `flood` where the platform refused one for being too many, `passed`
-    where it took one.
+    """The lanes to one platform. A message waits for its `chat`, then for its `lane`, and says so when it `leaves`; `flood` where the
+    platform refused one for being too many, `passed` where it took one. Nothing is planned: a place is taken by what leaves.
 
     `now` is in seconds of a clock that never goes back.
     """
@@ -123,7 +121,7 @@ class Pacing:
         self._part = 1
         self._speeds = {Lane.REPLY: _Speed(pace.per_second), Lane.BULK: _Speed(pace.bulk_per_second)}
         self._all = Window(pace.per_second)
-        self._bulk = Bucket(pace.bulk_per_second, pace.bulk_per_second / 25)
+        self._bulk = Bucket(pace.bulk_per_second, pace.bulk_per_second * LATE)
         self._chats: OrderedDict[str, Bucket] = OrderedDict()
         self._until = dict.fromkeys(Lane, 0.0)
         self._banned: dict[str, float] = {}
@@ -148,25 +146,25 @@ class Pacing:
         until = self._until[Lane.REPLY] if lane is Lane.REPLY else max(self._until.values())
         return max(0.0, until - now)
 
-    def wait(self, owed: Owed, now: float, patience: float) -> float:
-        """Seconds until this message may go; where they are more than `patience` nothing was taken, and it is to be asked again."""
-        if closed := self.closed(owed.lane, now):
-            return max(closed, patience + 0.01)
+    def chat(self, owed: Owed, now: float) -> float:
+        """Seconds until this message's chat may be written to."""
+        return self._chat(owed).wait(now)
+
+    def lane(self, lane: Lane, now: float) -> float:
+        """Seconds after which to ask again whether the next message of this lane may leave; 0 where it may. A reply that waits is the
+        next to leave."""
         self._all.limit = self._speeds[Lane.REPLY].grow(now)
-        own, spare = [self._chat(owed)], 0
-        if owed.lane is Lane.BULK:
-            self._bulk.rate = self._speeds[Lane.BULK].grow(now)
-            own.append(self._bulk)
-            spare = KEPT if now < self._yields_until else 0
-        sooner = max(limit.wait(now) for limit in own)
-        wait = self._all.wait(now, sooner, spare)
-        if owed.lane is Lane.REPLY and wait > sooner + LONG:
-            self._yields_until = now + YIELD
-        if wait > patience:
-            self._all.give_back()
-            for limit in own:
-                limit.give_back()
-        return wait
+        wait = max(self.closed(lane, now), self._all.wait(now))
+        if lane is Lane.REPLY:
+            self._yields_until = now + wait + YIELD if wait else now
+            return wait
+        self._bulk.rate = self._speeds[Lane.BULK].grow(now)
+        return max(wait, self._bulk.wait(now), self._yields_until - now)
+
+    def leaves(self, owed: Owed, now: float) -> None:
+        """This message is on its way."""
+        for limit in (self._all, self._chat(owed), *((self._bulk,) if owed.lane is Lane.BULK else ())):
+            limit.take(now)
 
     def flood(self, owed: Owed, seconds: float | None, now: float) -> float:
         """The platform refused this message as one too many, for so long (None: it did not say); returns how long it rests.
