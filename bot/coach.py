@@ -60,6 +60,9 @@ MOST_STALE = 5
 WEEKS_AT_ONCE = 200
 """Learners whose weekly messages are planned in one transaction."""
 
+GIVES_WAY, STILL = 0.05, 0.005
+"""Seconds for which a crowded tick lets turns go before its next batch; and after a turn, for its replies to leave."""
+
 MOST_AT_WORK = 64
 """Updates that one of several processes takes on; more wait in the inbox for whoever has room."""
 
@@ -128,6 +131,7 @@ class Coach:
         self.watcher = watcher or Watcher()
         self.at_work: set[tuple[str, str]] = set()
         """The updates, by platform and key, that this process is at work on."""
+        self._last_left = 0.0
         self._listening: set[tuple[str, str]] = set()
         """Those of them that are recordings: they take none of the room for what is typed."""
         self.venues: dict[str, Venue] = {}
@@ -301,6 +305,7 @@ class Coach:
     def leave(self, platform: str, key: str) -> None:
         """Nobody here is at work on this update any more. If it is not done, it is picked up again, here or elsewhere."""
         self.at_work.discard((platform, key))
+        self._last_left = perf_counter()
 
     @property
     def _room(self) -> int:
@@ -401,9 +406,9 @@ class Coach:
 
     # ------------------------------------------------------------------------------------------ a minute
 
-    async def deliver_due(self, platforms: Sequence[str], *, batch: int = 100) -> int:
+    async def deliver_due(self, platforms: Sequence[str], *, batch: int = 100, gives_way: float = GIVES_WAY) -> int:
         """Owes the daily question and the weekly message to every learner on `platforms` whose time has come, opens and closes
-        rounds and owes boards.
+        rounds and owes boards. gives_way: seconds for which turns in hand go before each next batch.
 
         Returns how many learners were due a question."""
         total = 0
@@ -415,17 +420,25 @@ class Coach:
                 self.on_owed()
             if count < batch:
                 break
-            await asyncio.sleep(0)
+            await self._turns_first(gives_way)
         while count := await self._store.claim_weeks(platforms, self._now(), WEEKS_AT_ONCE):
             self.watcher.due("week", count)
             self.on_owed()
             if count < WEEKS_AT_ONCE:
                 break
-            await asyncio.sleep(0)
+            await self._turns_first(gives_way)
         await self._hosting.tick(platforms)
         await self._interviewing.tick(platforms)
         self._overseeing.ticked = self._now()
         return total
+
+    async def _turns_first(self, longest: float) -> None:
+        """Turns in hand and their replies go before the next batch of a crowded tick, but do not put it off for ever."""
+        await asyncio.sleep(0)
+        for _ in range(round(longest / STILL)):
+            if not self.at_work - self._listening and perf_counter() - self._last_left >= STILL:
+                break
+            await asyncio.sleep(STILL)
 
     async def compose(self, owed: Owed) -> Reply | PutOff | None:
         """Words a delivery that is about to be sent, or puts it off until the learner's quiet hours are over; None where it is no

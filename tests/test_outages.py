@@ -32,7 +32,7 @@ from bot.database.sqlite import SQLite
 from bot.errors import StoreError
 from bot.grading.plain import PlainGrader
 from bot.messages import Address
-from bot.model import Asked, Changes, Learner, Occasion
+from bot.model import Asked, Changes, Grade, Learner, Occasion
 
 # ---------------------------------------------------------------------------------------------- Telegram
 
@@ -102,6 +102,37 @@ async def test_many_due_and_many_replies_at_once(library: Library, database: Pat
     assert Counter(user for user, text in paper.sent if text.startswith("Question of the day")) == Counter(f"d{n}" for n in range(number))
     assert Counter(user for user, text in paper.sent if "/100" in text) == Counter(f"r{n}" for n in range(number))
     assert counts["attempts"] == number
+
+
+async def test_a_turn_in_hand_goes_before_the_next_batch_of_a_crowded_tick(library: Library, database: Path) -> None:
+    """And does not put it off for ever."""
+    meanwhile: list[int] = []
+
+    class Thinks(PlainGrader):
+        async def grade(self, rubric: Any, reply: str) -> Grade:
+            for _ in range(30):  # time enough for a tick that does not wait
+                await home.store.count()
+            return await super().grade(rubric, reply)
+
+    async with world(library, database, grader=Thinks()) as home:
+        now, ann = home.clock(), Address("paper", "ann", "ann")
+        asked = Asked("a", "ann", "precision", Occasion.CHOSEN, now)
+        await home.store.record("j", ann, Changes(Learner("ann", now, ann), (asked,)), [], now)
+        for n in range(16):
+            one = Address("paper", f"d{n}", f"d{n}")
+            due = now if n < 8 else now + timedelta(minutes=1)
+            await home.store.record(f"j{n}", one, Changes(Learner(f"d{n}", now, one, minute=720, next_due_at=due)), [], now)
+        home.coach.on_owed = lambda: meanwhile.append(len(home.coach.at_work))
+        await home.coach.take("paper", [("m", "{}")], {"m": "ann"})
+        tick = asyncio.create_task(home.coach.deliver_due(["paper"], batch=2, gives_way=60))
+        await home.says(PRECISION, address=ann, key="m")
+        assert await tick == 8
+
+        await home.coach.take("paper", [("left", "{}")], {"left": "ann"})
+        home.clock.move(minutes=1)
+        assert await home.coach.deliver_due(["paper"], batch=2, gives_way=0.01) == 8
+
+    assert meanwhile == [1, 0, 0, 0, 0] + [1] * 4
 
 
 # ---------------------------------------------------------------------------------------------- the database
