@@ -703,7 +703,7 @@ async def test_a_stall_lasts_until_it_is_released(server: BotApiServer, alice: P
 async def test_flood_limits() -> None:
     """One message a second to a chat after a short burst, twenty a minute to a group, thirty a second in all."""
     clock = [1_800_000_000.0]
-    async with BotApiServer(limits=True, now=lambda: clock[0]) as server, client(server) as bot:
+    async with BotApiServer(limits=1, now=lambda: clock[0]) as server, client(server) as bot:
         alice = server.person("Alice", started=True)
         for _ in range(3):
             await bot.send_message(alice.id, "a")

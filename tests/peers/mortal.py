@@ -16,6 +16,7 @@ import sys
 import traceback
 from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ async def live(wanted: dict[str, Any], library: Any, grader: Any) -> None:
     """One life, until SIGTERM or the end that was ordered.
 
     database, api, token: as for `coach run`. worker: it receives nothing. lease: seconds. thinks: seconds for a grade. grace:
-    seconds that an end may take.
+    seconds that an end may take. times: how many times Telegram's messages a second may be sent.
     step: the step from one await to the next, counted over all tasks, before which it is killed. call, calls: the number of the
     system call before which it is, and the file where the names of those that it made are left."""
     from adapters.house import House
@@ -65,6 +66,7 @@ async def live(wanted: dict[str, Any], library: Any, grader: Any) -> None:
     from bot.config import Settings
     from bot.database import LEASE, Database
     from bot.logs import configure
+    from bot.outbox import Pace
 
     class Slow:
         name = grader.name
@@ -86,7 +88,9 @@ async def live(wanted: dict[str, Any], library: Any, grader: Any) -> None:
         coach = Coach(store, library, Slow(), watcher=metrics)
         stack.push_async_callback(coach.close)
         home = House(Settings(database=wanted["database"], port=0, grace=wanted.get("grace", 15)), store, coach)
-        telegram = Telegram(coach, wanted["token"], api=wanted["api"], receiving=receiving, turn=asyncio.Event())
+        times, pace = wanted.get("times", 1), Pace()
+        pace = replace(pace, per_second=pace.per_second * times, bulk_per_second=pace.bulk_per_second * times)
+        telegram = Telegram(coach, wanted["token"], api=wanted["api"], receiving=receiving, turn=asyncio.Event(), pace=pace)
         await serve(home, [telegram], receiving=receiving, metrics=metrics)
 
 

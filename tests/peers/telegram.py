@@ -78,8 +78,9 @@ class BotApiServer(World):
     """The server. Give `url` to the client as base_url and `file_url` as base_file_url.
 
     `tokens` are the bots it knows; `contract` checks every request and fills `violations`; `limits` turns the flood
-    limits on; `privacy` is the privacy mode in groups; `now` gives the time in seconds, for dates and limits;
-    `webhook_retry` is the pause in seconds before a failed webhook is tried again.
+    limits on, and says how many times Telegram's messages a second are let pass; `privacy` is the privacy mode in groups;
+    `now` gives the time in seconds, for dates and limits; `webhook_retry` is the pause in seconds before a failed webhook is
+    tried again.
     """
 
     def __init__(
@@ -87,7 +88,7 @@ class BotApiServer(World):
         tokens: str | Iterable[str] = TOKEN,
         *,
         contract: Contract | None = None,
-        limits: bool = False,
+        limits: int = 0,
         privacy: bool = True,
         now: Callable[[], float] | None = None,
         webhook_retry: float = 0.05,
@@ -102,7 +103,7 @@ class BotApiServer(World):
         """The files that were fetched, by their paths."""
         self.failing_downloads: list[int] = []
         """With which status the next downloads fail; 0 breaks off in the middle."""
-        self._floods = Floods()
+        self._floods = Floods(limits or 1)
         self._names = {name.lower(): name for name in (*METHODS, *_TRAFFIC)}
         self._runner: web.AppRunner | None = None
         self._session: ClientSession | None = None

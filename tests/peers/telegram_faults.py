@@ -74,9 +74,12 @@ class Cut(Exception):
 
 
 class Floods:
-    """Telegram's approximate limits: 30 a second in all, 1 a second to a chat after a burst, 20 a minute to a group."""
+    """Telegram's approximate limits: 30 a second in all, 1 a second to a chat after a burst, 20 a minute to a group.
 
-    def __init__(self) -> None:
+    times: how many times as many in all are let pass."""
+
+    def __init__(self, times: int = 1) -> None:
+        self.per_second = PER_SECOND * times
         self.recent: dict[Account, deque[float]] = defaultdict(deque)
         self.minute: dict[int, deque[float]] = defaultdict(deque)
         self.level: dict[tuple[Account, int], tuple[float, float]] = {}
@@ -89,7 +92,7 @@ class Floods:
             recent.popleft()
         while minute and minute[0] <= now - 60:
             minute.popleft()
-        if len(recent) >= PER_SECOND:
+        if len(recent) >= self.per_second:
             return max(1, math.ceil(recent[0] + 1 - now))
         if chat < 0 and len(minute) >= GROUP_PER_MINUTE:
             return max(1, math.ceil(minute[0] + 60 - now))
