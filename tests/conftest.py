@@ -7,6 +7,7 @@ import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # threads that wait for each other on a busy machine cost ten times the work
 os.environ.setdefault("PTB_TIMEDELTA", "true")  # the library warns without it, and warnings are errors here
@@ -22,6 +23,12 @@ from worlds import kept, packs, prepared
 
 from bot.content import Library
 from bot.database import Database
+
+if TYPE_CHECKING:
+    from bot.grading.reader import ReaderGrader
+
+DEAR = ("ready", "postgres", "claims")
+"""Fixtures that live as long as the process of tests that made them."""
 
 LISTENING = pytest.StashKey[Overheard]()
 """What is logged while this process runs tests."""
@@ -43,6 +50,19 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[LISTENING].close()
     if KEPT in config.stash:
         config.stash[KEPT].cleanup()
+
+
+def _dearest(item: pytest.Item) -> int:
+    """Where in `DEAR` that stands which a test needs; its length for one that needs none of it."""
+    needed = {*getattr(item, "fixturenames", ())}
+    if getattr(getattr(item, "callspec", None), "params", {}).get("url") == "postgresql":
+        needed.add("postgres")
+    return next((place for place, name in enumerate(DEAR) if name in needed), len(DEAR))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes seconds to be there is made by as few processes as will do: those who need it come one after another, and first."""
+    items.sort(key=_dearest)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -71,6 +91,14 @@ def library() -> Library:
 def claims() -> Path:
     """Where what was parsed and read is kept for all processes of this run of tests."""
     return kept()
+
+
+@pytest.fixture(scope="session")
+def grader(library: Library, claims: Path) -> ReaderGrader:
+    """The grader that comes with the coach, with its real weights."""
+    from bot.grading.reader import ReaderGrader
+
+    return ReaderGrader.load(library, claims)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -24,11 +23,6 @@ REPLIES = {
     "long": "Precision is the share of flagged items that really are positive. " * 120,
     "half": "it tells you how many of the flagged ones were right, so raise the threshold when false alarms are costly",
 }
-
-
-@pytest.fixture(scope="module")
-def grader(library: Library, claims: Path) -> ReaderGrader:
-    return ReaderGrader.load(library, claims)
 
 
 def _explained(grader: ReaderGrader, library: Library, reply: str) -> Explanation:

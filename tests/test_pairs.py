@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from bot.content import Library
@@ -46,9 +44,9 @@ def test_a_segment_is_a_true_line_only_by_the_word_that_tells_it_from_the_false_
     ],
 )
 def test_a_definition_in_one_sentence_is_read_as_what_it_is(
-    library: Library, claims: Path, id: str, reply: str, point: str, finding: Finding
+    library: Library, grader: ReaderGrader, id: str, reply: str, point: str, finding: Finding
 ) -> None:
-    verdict = ReaderGrader.load(library, claims).judge(library.questions[id], reply).verdict(point)
+    verdict = grader.judge(library.questions[id], reply).verdict(point)
 
     assert verdict is not None
     assert verdict.finding is finding

@@ -23,11 +23,6 @@ from bot.model import Finding, Grade, Mistaken, Verdict
 SOME = ["precision", "overfitting", "train-prod-gap"]
 
 
-@pytest.fixture(scope="module")
-def grader(library: Library, claims: Path) -> ReaderGrader:
-    return ReaderGrader.load(library, claims)
-
-
 @pytest.mark.parametrize("question", SOME)
 def test_the_model_answer_passes_and_every_quote_is_in_it(grader: ReaderGrader, library: Library, question: str) -> None:
     one = library.questions[question]

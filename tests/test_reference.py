@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.content import Library
 from bot.grading.explain import WIDTH, data, explain_reference, text
 from bot.grading.plain import PlainGrader
 from bot.grading.reader import ReaderGrader
@@ -30,8 +29,8 @@ WIRE = Reference(
 
 
 @pytest.fixture(scope="module")
-def judge(library: Library, claims: Path) -> ReferenceGrader:
-    made = against(ReaderGrader.load(library, claims))
+def judge(grader: ReaderGrader) -> ReferenceGrader:
+    made = against(grader)
     assert isinstance(made, ReferenceGrader)
     return made
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from bot.content import Library
@@ -77,11 +75,6 @@ def test_no_line_of_any_rubric_turns_an_inequality_of_its_own_point(library: Lib
                     other = line.replace(" > ", " < ")
                     seen += any(one.point == id for one in inequalities.turned(told, other, segments(other)))
     assert seen > 0.8 * turnable > 5
-
-
-@pytest.fixture(scope="module")
-def grader(library: Library, claims: Path) -> ReaderGrader:
-    return ReaderGrader.load(library, claims)
 
 
 def test_the_answer_to_the_neighbouring_question_earns_little(grader: ReaderGrader, library: Library) -> None:
