@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from bench.generalises import without
@@ -11,7 +13,11 @@ from test_encoder import small
 
 from bot.content import Library, default_folder
 from bot.grading.training import convert
+from bot.grading.training.head import Rows
+from bot.grading.training.made import cut
 from bot.grading.training.texts import apart, read, renumbered, spared, tunable, turned
+
+REPLIES = Path(__file__).parent / "grading"
 
 
 def test_nothing_that_is_kept_apart_is_tuned_on(library: Library) -> None:
@@ -74,3 +80,35 @@ def test_the_yardstick_takes_out_the_line_that_it_tries(library: Library) -> Non
     assert line not in left.points[0].phrasings
     assert len(left.points[0].phrasings) == len(question.points[0].phrasings) - 1
     assert left.points[1:] == question.points[1:]
+
+
+def marked(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (REPLIES / f"{name}.jsonl").read_text("utf-8").splitlines()]
+
+
+def test_every_marked_reply_has_two_readers_labels_and_quotes_of_one_at_least(library: Library) -> None:
+    """And dev's are all held: the encoder is never tuned on one."""
+    replies = [*marked("dev"), *marked("own")]
+
+    assert all(reply["held"] for reply in replies[:208])
+    for reply in replies:
+        known = {point.id for point in library.questions[reply["question_id"]].points}
+        assert (len(reply["points"]), bool(reply["spans"])) == (2, True), reply["id"]
+        for letters in reply["points"]:
+            assert letters.keys() <= known, reply["id"]
+            assert set(letters.values()) <= set("CPMX"), reply["id"]
+        assert all(words in reply["answer"] for spans in reply["spans"] for words in spans.values() if words), reply["id"]
+
+
+def test_what_is_learnt_without_a_question_has_seen_no_marked_reply_to_it(library: Library) -> None:
+    """Nor what was made of one; what was made of the packs stays."""
+    reply = next(one for one in marked("dev") if one["question_id"] == "recall" and one["mark"] > 50)
+    parts = list(cut(reply, library.questions["recall"], 3, random.Random(1)))
+    sources = np.array(["recall", *(one.source for one in parts), "test-set", ""])
+    rows = Rows(np.arange(len(sources))[:, None], np.eye(4)[[0] * len(sources)], np.ones(len(sources)), sources)
+
+    assert parts
+    left = rows.without(["recall"])
+    assert list(left.sources) == ["test-set", ""]
+    assert list(left.features[:, 0]) == [len(sources) - 2, len(sources) - 1]
+    assert len(left.labels) == len(left.counts) == 2

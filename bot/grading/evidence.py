@@ -24,7 +24,7 @@ from bot.grading.figures import Figures
 from bot.grading.others import CONTRASTS, Others
 from bot.grading.plain import Lexical
 from bot.grading.polarity import Line, denied, line
-from bot.grading.reading import Window, segments, sentences, stems
+from bot.grading.reading import Window, segments, sentences, stem, stems, tokens
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.floating[Any]]
@@ -59,8 +59,14 @@ CLEAR = ("right", "words_any", "states_any")
 LEAST = 4
 """Words of the shortest stretch that is known for one of a misconception's line."""
 
+QUOTED = 5
+"""Words in a row from which a segment is known for one of the model answer."""
+
 SLIPS = 2
 """Misspelt words in a sentence from which its signs are not trusted to tell a denial."""
+
+HASTE = (5, 0.12)
+"""Strange words, and their share of a reply's, from which its signs are not trusted at all."""
 
 LOWEST, UNKNOWN = -6.0, -4.0
 """The lowest log-odds that count, and those of a point which no misconception reverses."""
@@ -115,6 +121,8 @@ class Evidence:
     """The segments that speak of a neighbouring question's subject, in a reply that does so as a whole."""
     plain: tuple[tuple[int, float] | None, ...] = ()
     """For each point the segment that is a true line of it by the word that tells it from the false ones, and how much of that line."""
+    taken: tuple[frozenset[int], ...] = ()
+    """For each point the segments that stand word for word in the model answer and make other points there."""
 
 
 class Gatherer:
@@ -144,7 +152,7 @@ class Gatherer:
         if kept is None or kept[0] is not rubric:
             windows = segments(rubric.answer)
             found = self.gather(rubric, windows, len(rubric.answer.split()), homes=True)
-            texts = tuple(windows[best if said is None else said].text for said, best in zip(found.verbatim, found.best, strict=True))
+            texts = tuple(windows[best if said is None else said].text for said, best in zip(found.verbatim, found.near, strict=True))
             kept = self._homes[id(rubric)] = (rubric, texts)
             while len(self._homes) > KEPT:
                 self._homes.popitem(last=False)
@@ -166,6 +174,8 @@ class Gatherer:
         quoted = [" ".join(window.text.casefold().split()) in answer for window in windows]
         lines = [None if own else line(window.text, claims.lexical.mended) for own, window in zip(quoted, windows, strict=True)]
         denies, corrects, said_of = _denials(claims, windows, quoted, lines)
+        if self._mistyped(claims, windows):  # a "no" may have become anything
+            denies[:], said_of[:] = False, 0
         about = right + 0.0
         words_right = np.array([[claims.lexical.best(one, claims.lexical.right[k])[0] for k in range(count)] for one in said])
         words_wrong = np.array([[claims.lexical.best(one, claims.lexical.wrong[k])[0] for k in range(count)] for one in said])
@@ -215,11 +225,14 @@ class Gatherer:
             worst.append(places[k][int(np.argmax(judged[:, 1]))])
             nearest.append(claims.texts[max(claims.right[k], key=lambda n: (near[i, n], -n))])
         said_so = tuple(_nearly(words_right[:, k], words_wrong[:, k]) for k in range(count))
+        taken: tuple[frozenset[int], ...] = ()
         if any(quoted) and not homes:
+            made_by = self._homes_of(rubric)
             said_so = tuple(
-                _first(said, _home(text, windows, denies[:, k]))
-                for k, (said, text) in enumerate(zip(said_so, self._homes_of(rubric), strict=True))
+                _first(said, _home(text, windows, denies[:, k])) for k, (said, text) in enumerate(zip(said_so, made_by, strict=True))
             )
+            known = [i for i, window in enumerate(windows) if quoted[i] and len(window.text.split()) >= QUOTED]
+            taken = tuple(frozenset(i for i in known if not _shared(windows[i].text, text)) for text in made_by)
         turned = tuple(
             _first(_turned(point, k, windows, words_wrong, words_right), _denied(k, said_of, about, words_right, quoted))
             for k, point in enumerate(rubric.points)
@@ -238,8 +251,14 @@ class Gatherer:
             said_so,
             turned,
             tuple(_nearly(words_false[:, j], words_right.max(axis=1)) for j in range(len(stated))),
-            _echoed(rubric, windows, quoted), tuple(likest), beside, _plainly(claims, lines, denies),
+            _echoed(rubric, windows, quoted), tuple(likest), beside, _plainly(claims, lines, denies), taken,
         )  # fmt: skip
+
+    def _mistyped(self, claims: Claims, windows: Sequence[Window]) -> bool:
+        """Whether so many words of a reply are none that it was typed in haste: neither the rubric's nor whole words of the encoder's."""
+        words = [word for window in windows for word in tokens(window.text) if len(word) > 2 and word.isalpha()]
+        strange = sum(stem(word) not in claims.lexical.rarity and len(self.encoder.pieces(word)) > 1 for word in words)
+        return strange >= max(HASTE[0], HASTE[1] * len(words))
 
     @staticmethod
     def _places(right: Numbers, wrong: Numbers) -> list[int]:
@@ -397,6 +416,12 @@ def _home(text: str, windows: Sequence[Window], denies: NDArray[np.bool_]) -> in
     """The window that has a segment of the model answer word for word, undenied."""
     wanted = _plain(text)
     return next((i for i, window in enumerate(windows) if not denies[i] and wanted in _plain(window.text)), None)
+
+
+def _shared(one: str, other: str) -> bool:
+    """Whether one of two texts is a stretch of the other."""
+    one, other = _plain(one), _plain(other)
+    return one in other or other in one
 
 
 def _echoed(rubric: Rubric, windows: Sequence[Window], quoted: Sequence[bool]) -> frozenset[int]:

@@ -166,15 +166,15 @@ _PLEASANT_HINTS = ("thank", "question", "interviewer", "coach", "you", "enjoy", 
 """One of them stands in whatever _PLEASANT finds."""
 
 LEAST = 4
-"""Words that carry meaning from which a stretch may be the question said back."""
+"""Words that carry meaning from which a stretch may be the question said back; where it asks, one is enough."""
 
 
 def evidence(windows: list[Window], prompt: str = "") -> tuple[list[Window], bool]:
     """The windows that may be evidence, and whether some were instructions to the grader. Left out are those, pleasantries, a
     heap of keywords amid sentences, and the question said back word for word."""
     ordered = [window for window in windows if not orders(window.text)]
-    asked = stems(prompt)
-    kept = [window for window in ordered if not _pleasant(window.text) and not heap(window.text) and not _within(window.text, asked)]
+    back = _said_back(ordered, stems(prompt))
+    kept = [window for number, window in enumerate(ordered) if number not in back and not _pleasant(window.text) and not heap(window.text)]
     if all(heap(window.text) for window in ordered):  # nothing but heaps: the whole is one, which has a note of its own
         kept = ordered
     return kept, len(ordered) < len(windows)
@@ -185,8 +185,16 @@ def _pleasant(text: str) -> bool:
     return any(hint in low for hint in _PLEASANT_HINTS) and _PLEASANT.search(text) is not None
 
 
-def _within(text: str, asked: tuple[str, ...]) -> bool:
-    """Whether the words of a stretch stand so in the question, in a row; one word is enough where it asks."""
+def _said_back(windows: list[Window], asked: tuple[str, ...]) -> set[int]:
+    """The windows that are the question, word for word; beside such a one a short piece of it is too."""
+    found = {number for number, window in enumerate(windows) if _within(window.text, asked, 1 if window.text.endswith("?") else LEAST)}
+    for number in (*range(len(windows)), *reversed(range(len(windows)))):
+        if found & {number - 1, number + 1} and _within(windows[number].text, asked, 1):
+            found.add(number)
+    return found
+
+
+def _within(text: str, asked: tuple[str, ...], least: int) -> bool:
+    """Whether the words of a stretch, at least `least`, stand so in the question, in a row."""
     said = stems(text)
-    least = 1 if text.endswith("?") else LEAST
     return len(said) >= least and any(asked[at : at + len(said)] == said for at in range(len(asked) - len(said) + 1))

@@ -104,6 +104,7 @@ def line(text: str, mend: Callable[[str], str] = str) -> Line:
     start = opening.end() if opening else 0
     for clause in _CLAUSE.split(text[start:]):
         reach, current = 0, 0
+        begun, denying = len(keys), 0
         words = tokens(clause)
         for place, word in enumerate(words):
             if word in _NEGATORS or word.endswith("n't") or _mistyped(word):
@@ -111,19 +112,27 @@ def line(text: str, mend: Callable[[str], str] = str) -> Line:
                     continue
                 number += 1
                 reach, current = (0 if reach == REACH else REACH), number  # "not that no ..." denies nothing
+                denying = len(keys) if reach else 0
                 if word not in _SCALE:
                     continue
             if word in STOP or not word[0].isalnum() or (len(word) > 3 and "".join(sorted(word)) in _TURNED):
                 continue
             key, sign = _SCALE.get(word, ("", 1))
             if not key:
-                key = mend(stem(word))
+                key = _singular(mend(stem(word)))
             negative = (reach > 0) != bool(opening)
             keys.append(key)
             signs.append(-sign if negative else sign)
             denied.append(current if reach > 0 else (1 if opening else 0))
             reach = max(0, reach - 1)
+        if reach == REACH and begun < denying == len(keys):  # "regions that we never use": what it denies went before
+            signs[-1], denied[-1] = -signs[-1], current
     return Line(tuple(keys), tuple(signs), tuple(denied), frozenset(keys))
+
+
+def _singular(key: str) -> str:
+    """A stem without the "s" that `stem` leaves to short words ("pays", "costs")."""
+    return key[:-1] if 4 <= len(key) <= 5 and key.endswith("s") and not key.endswith("ss") else key
 
 
 def compared(said: Line, other: Line) -> tuple[float, bool]:

@@ -1,7 +1,9 @@
 """How well the graders agree with markers: `make bench-grading`.
 
-Prints, for each set of marked replies and each grader, Pearson's r, quadratic weighted kappa over five bands of 20, mean
-absolute error, the mean score of each kind of reply, and the shares that matter most. Intervals are 95 % bootstraps over replies.
+Each reply is graded with verdicts that were fitted without any marked reply to its question, nor to the others of its fold (the
+encoder was tuned on other replies; see docs/grading.md). Prints, for each set of marked replies and each grader, Pearson's r,
+quadratic weighted kappa over five bands of 20, mean absolute error, the mean score of each kind of reply, the shares that matter
+most, and how often a point's verdict is its readers'. Intervals are 95 % bootstraps over replies.
 Where COACH_PUBLIC_SETS or --public names a folder, the public sets in it too (see `bench.public`).
 """
 
@@ -11,9 +13,8 @@ import argparse
 import json
 import math
 import os
-import sys
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +23,52 @@ from bench.measures import error, interval, kappa, pearson
 from bench.public import public
 from rapidfuzz import fuzz
 
-from bot.content import Library, default_folder, load
-from bot.grading import offline
+from bot.content import Library, Question, default_folder, load
+from bot.grading.evidence import Gatherer
 from bot.grading.plain import PlainGrader
-from bot.grading.reader import ReaderGrader
+from bot.grading.reader import VERSION, WEIGHTS, Head, ReaderGrader
+from bot.grading.training.head import Rows, fitted, gathered
+from bot.grading.training.memory import Remembering
 from bot.model import Finding, Grade
 
 HERE = Path(__file__).parent.parent / "grading"
 LETTERS = {"C": Finding.COVERED, "P": Finding.PARTLY, "M": Finding.MISSING, "X": Finding.CONTRADICTED}
 RIGHT = ("excellent", "dense", "typos", "dictated", "nonnative", "bullets", "rambling_right")
 
+FOLDS = 13
+"""Parts of the questions of dev and own; each is left out once."""
+
 Row = dict[str, Any]
 
 
+class LeftOut:
+    """The reader, but for each question with verdicts fitted without the marked replies to it and to the others of its fold."""
+
+    def __init__(self, gatherer: Gatherer, learnt: tuple[Rows, Rows], folds: Sequence[Collection[str]]) -> None:
+        self.name = VERSION
+        points, beliefs = learnt
+        self._graders: dict[str, ReaderGrader] = {}
+        for fold in folds:
+            grader = ReaderGrader(gatherer, fitted(points.without(fold), beliefs.without(fold)))
+            self._graders.update(dict.fromkeys(fold, grader))
+
+    def judge(self, rubric: Question, reply: str) -> Grade:
+        return self._graders[rubric.id].judge(rubric, reply)
+
+
+def folds() -> list[list[str]]:
+    """The questions of dev and own in FOLDS parts, each with as many of dev's."""
+    dev = {row["question_id"] for row in rows("dev")}
+    others = {row["question_id"] for name in ("own", "hard") for row in rows(name)} - dev
+    questions = [*sorted(dev), *sorted(others)]
+    return [questions[at::FOLDS] for at in range(FOLDS)]
+
+
 def rows(name: str) -> list[Row]:
-    return [json.loads(line) for line in (HERE / f"{name}.jsonl").read_text("utf-8").splitlines()]
+    """A set's replies: dev, aside, and of our own those that the encoder wasn't tuned on, plain ones as "own" and others as "hard"."""
+    file = "own" if name == "hard" else name
+    found: list[Row] = [json.loads(line) for line in (HERE / f"{file}.jsonl").read_text("utf-8").splitlines()]
+    return [row for row in found if file != "own" or (row["held"] and row.get("hard", False) == (name == "hard"))]
 
 
 def report(title: str, found: list[Row], scores: dict[str, list[float | None]]) -> None:
@@ -115,22 +147,21 @@ def ours(name: str, library: Library, judge: Any, plain: PlainGrader) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("sets", nargs="*", default=["dev", "aside"], help="dev, aside, own (own was trained on)")
+    parser.add_argument("sets", nargs="*", default=["dev", "own", "hard", "aside"], help="some of dev, own, hard, aside")
     folder = os.environ.get("COACH_PUBLIC_SETS")
     parser.add_argument("--public", metavar="DIR", type=Path, default=folder and Path(folder), help="public sets; COACH_PUBLIC_SETS")
     chosen = parser.parse_args(arguments)
     library = load(default_folder())
-    judge, reason = offline(library)
-    if reason:
-        print(reason, file=sys.stderr)
+    gatherer = Gatherer(Remembering.load(WEIGHTS / "encoder.npz"), library)
+    learnt = gathered([HERE / f"{name}.jsonl" for name in ("own", "dev")], library, gatherer)
+    judges = {"dev": LeftOut(gatherer, learnt, folds())} if set(chosen.sets) != {"aside"} else {}
     for name in chosen.sets:
-        ours(name, library, judge, PlainGrader())
+        apart = [sorted({row["question_id"] for row in rows("aside")})]
+        ours(name, library, LeftOut(gatherer, learnt, apart) if name == "aside" else judges["dev"], PlainGrader())
     if chosen.public is None:
         print("\nThe public sets were skipped: COACH_PUBLIC_SETS names no folder.")
-    elif not isinstance(judge, ReaderGrader):
-        print("\nThe public sets were skipped: the encoder's weights can't be read.")
     else:
-        public(chosen.public, judge)
+        public(chosen.public, ReaderGrader(gatherer, Head.load(WEIGHTS / "head.json")))
     return 0
 
 

@@ -49,6 +49,8 @@ class Made:
     labels: tuple[Labels, ...]
     stated: Mapping[str, float] = field(default_factory=dict)
     """How sure it is that each misconception is stated; those of which that is not known are left out."""
+    source: str = ""
+    """The question whose marked replies it is, or was made of; "" where it is made of the packs alone."""
 
 
 def shares(letters: Sequence[str]) -> Labels:
@@ -68,7 +70,7 @@ def cut(reply: dict[str, Any], question: Question, times: int, rng: random.Rando
         text = " ".join(parts[i].text + ("" if parts[i].text[-1] in ".!?;" else ".") for i in kept)
         labels = tuple(shares(found) if (found := _left(reply, point.id, kept)) else None for point in question.points)
         if any(one is not None for one in labels):
-            yield Made("cut", question, text, labels)
+            yield Made("cut", question, text, labels, source=question.id)
 
 
 def _left(reply: dict[str, Any], point: str, kept: Sequence[int]) -> list[str]:
@@ -138,7 +140,7 @@ def of_neighbours(library: Library, gatherer: Gatherer, replies: Sequence[dict[s
         others = [one for one in topics[answered.file] if answered in kin(one)]
         if reply["mark"] >= GOOD and others:
             question = rng.choice(others)
-            yield Made("neighbour", question, reply["answer"], _apart(question, answered, gatherer))
+            yield Made("neighbour", question, reply["answer"], _apart(question, answered, gatherer), source=answered.id)
 
 
 def _apart(question: Question, other: Question, gatherer: Gatherer) -> tuple[Labels, ...]:
