@@ -24,7 +24,7 @@ from bot.grading.evidence import FEATURES, KEPT, QUOTED, Evidence, Gatherer, Num
 from bot.grading.reading import LONGEST, Window, segments, shortened
 from bot.model import Finding, Grade, Mistaken, Verdict
 
-VERSION = "reader 3"
+VERSION = "reader 4"
 WEIGHTS = Path(__file__).parent / "weights"
 
 LEAST, MOST = 0.2, 0.75
