@@ -148,6 +148,18 @@ def test_pleasantries_keywords_and_the_question_said_back_are_no_evidence(more: 
     assert not orders
 
 
+def test_the_whole_question_said_back_leaves_nothing_of_itself(library: Library) -> None:
+    """Of no question does a short piece stay, after words of one's own."""
+    own = "Let me think about that for a moment."
+    left = {
+        question.id: texts
+        for question in library.questions.values()
+        if len(texts := [one.text for one in gates.evidence(segments(f"{own} {question.prompt}"), question.prompt)[0]]) > 1
+    }
+
+    assert left == {}
+
+
 def test_a_long_reply_is_cut_where_a_sentence_ends() -> None:
     sentence = "The variance falls when more trees are averaged. "
     text = sentence * 300

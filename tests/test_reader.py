@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from bot.content import Library
 from bot.grading import arithmetic, gates, offline
 from bot.grading.evidence import Gatherer
+from bot.grading.polarity import compared, line
 from bot.grading.reader import ReaderGrader
 from bot.grading.reading import segments
 from bot.model import Finding, Grade, Mistaken, Verdict
@@ -180,6 +181,39 @@ def test_what_is_taken_out_of_a_good_reply_is_missed(grader: ReaderGrader, libra
     assert cut.verdict("train-only").finding is not Finding.COVERED
     assert denied.verdict("train-only").finding is Finding.CONTRADICTED
     assert (denied.score or 0) < (cut.score or 0) < 100
+
+
+def test_a_sentence_of_the_model_answer_makes_its_own_points_only(grader: ReaderGrader, library: Library) -> None:
+    """However much the others sound like the one that was taken out."""
+    one = library.questions["neural-network"]
+    first, rest = one.answer.split(". ", 1)
+
+    assert grader.judge(one, one.answer).verdict("definition").quote in first
+    assert grader.judge(one, rest).verdict("definition").finding is not Finding.COVERED
+
+
+def test_a_slip_of_the_finger_denies_nothing(grader: ReaderGrader, library: Library) -> None:
+    """ "Rarely" without its "a" is no statement that it matches."""
+    one = library.questions["f1"]
+    typed = (
+        "F1 is the harmonicc mean of precision and recll, it is pulld towaars the smaller vaue. Its limit is tthat it givse precision and "
+        "recall equal wegiht, which rrely matches what yhe two errors really cost the business."
+    )
+
+    assert grader.judge(one, typed).verdict("equal-weight").finding is not Finding.CONTRADICTED
+
+
+@pytest.mark.parametrize(
+    ("text", "other", "denies"),
+    [
+        ("the curve averages over many regions that we will never use", "the curve averages over many regions that we will use", True),
+        ("it pays less for images, audio and text", "it does not pay less for images, audio and text", True),
+        ("the curve averages over many regions that we use", "the curve averages over many regions that we will use", False),
+    ],
+)
+def test_a_negator_denies_what_is_in_its_reach(text: str, other: str, denies: bool) -> None:
+    """What follows it, or, where nothing does, what went before."""
+    assert compared(line(text), line(other))[1] is denies
 
 
 # ---------------------------------------------------------------------------------------------- the parts
