@@ -94,7 +94,7 @@ def check(options: argparse.Namespace) -> int:
     if not problems or options.all:
         problems += proof.untrue(library, PlainGrader(), proof.BY_WORDS, cache=known.cache)
         if not options.plain:
-            problems += proof.untrue(library, _judge(library)[0], proof.BY_READING, cache=known.cache)
+            problems += proof.untrue(library, _judge(library, again=True)[0], proof.BY_READING, cache=known.cache)
     required = library.syllabus.required
     present = sum(id in library.questions for id in required)
     if options.json:
@@ -260,13 +260,13 @@ def _thin(packs: Sequence[str], questions: Sequence[Question]) -> Iterator[str]:
                 yield f"{name}: level {level} has {own.count(level)} of {len(own)}"
 
 
-def _judge(library: Library) -> tuple[Judge, str]:
+def _judge(library: Library, *, again: bool = False) -> tuple[Judge, str]:
     """The judge that learners meet, and a sentence where it is another one. Its matrices are small: one thread does them best."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from bot.config import settings
     from bot.grading import offline
 
-    return offline(library, settings().cache)
+    return offline(library, settings().cache, again=again)
 
 
 def _similar(library: Library, judge: Judge, note: str) -> Iterator[str]:

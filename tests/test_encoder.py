@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from bot.grading.encoder import Encoder, WeightsError
+from bot.grading.lately import MOST, Lately
 from bot.grading.pieces import Pieces
 from bot.grading.training import convert
 
@@ -85,6 +86,21 @@ def test_a_text_gets_the_same_bits_alone_and_in_any_company(encoder: Encoder) ->
         assert np.array_equal(encoder.vectors([text])[0], together[number])
     order = random.Random(5).sample(range(len(some)), len(some))
     assert np.array_equal(encoder.vectors([some[number] for number in order]), together[order])
+
+
+def test_what_was_read_lately_is_not_read_again_and_is_the_same_to_the_bit(encoder: Encoder, tmp_path: Path) -> None:
+    """However much is read between, and a text that comes twice at once."""
+    lately, some = Lately.load(small(tmp_path / "small.npz")), texts(60)
+    first = lately.read([*some, some[3]])
+    again = lately.read(some)
+    lately.read([f"text {number}" for number in range(MOST - 10)])
+    later = lately.read(some)
+
+    assert all(one is two for one, two in zip(first, again, strict=False))
+    assert first[-1] is first[3]
+    assert sum(one is three for one, three in zip(first, later, strict=False)) == 10
+    for read in (first, later):
+        assert np.array_equal(np.stack([one.vector for one in read[:60]]), encoder.vectors(some))
 
 
 def test_a_pair_gets_the_same_bits_alone_and_in_any_company(encoder: Encoder) -> None:

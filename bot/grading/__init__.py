@@ -119,16 +119,19 @@ class OffLoop:
         self._thread.start()
 
 
-def offline(library: Library, cache: Path | None = None) -> tuple[Judge, str]:
-    """The best judge that can be had here, and a sentence where it is not the one that comes with the coach ("" if it is)."""
+def offline(library: Library, cache: Path | None = None, *, again: bool = False) -> tuple[Judge, str]:
+    """The best judge that can be had here, and a sentence where it is not the one that comes with the coach ("" if it is).
+
+    again: the same texts come back, in one thread: what was read lately is kept."""
     try:
-        from bot.grading.encoder import WeightsError
+        from bot.grading.encoder import Encoder, WeightsError
+        from bot.grading.lately import Lately
         from bot.grading.reader import ReaderGrader
     except ImportError:
         reason = "numpy is not installed"
     else:
         try:
-            return ReaderGrader.load(library, cache), ""
+            return ReaderGrader.load(library, cache, encoder=Lately if again else Encoder), ""
         except WeightsError as error:
             reason = str(error)
     from bot.grading.plain import PlainGrader

@@ -112,9 +112,9 @@ class ReaderGrader:
         self._sheets: OrderedDict[int, tuple[Rubric, formulas.Sheet, inequalities.Told]] = OrderedDict()
 
     @classmethod
-    def load(cls, library: Library, cache: Path | None = None, folder: Path = WEIGHTS) -> ReaderGrader:
+    def load(cls, library: Library, cache: Path | None = None, folder: Path = WEIGHTS, encoder: type[Encoder] = Encoder) -> ReaderGrader:
         """Reads the weights that come with the coach. Raises WeightsError in a sentence."""
-        return cls(Gatherer(Encoder.load(folder / "encoder.npz"), library, cache), Head.load(folder / "head.json"))
+        return cls(Gatherer(encoder.load(folder / "encoder.npz"), library, cache), Head.load(folder / "head.json"))
 
     async def grade(self, rubric: Rubric, reply: str) -> Grade:
         return self.judge(rubric, reply)
