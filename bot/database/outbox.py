@@ -74,9 +74,9 @@ def _claim() -> Any:
     orphaned = and_(_is(outbox, "sending"), c.lease_until < now, c.key.not_in(bindparam("held", expanding=True)))
     heads = (
         pick(c.seq)
-        # The platforms are no way to find what waits: that is the index in whose order it goes out, and few rows of it.
+        # Found in the index in whose order it goes out, whatever waits for another platform.
         .where(_is(outbox, "ready", "retry", "sending"), or_(fresh, orphaned))
-        .where((c.platform + "").in_(bindparam("platforms", expanding=True)), FIRST_OF_CHAT)
+        .where(c.platform.in_(bindparam("platforms", expanding=True)), FIRST_OF_CHAT)
         .where(c.lane.in_(bindparam("lanes", expanding=True)))
         .order_by(c.lane, c.seq)
         .limit(bindparam("most", type_=c.seq.type))
@@ -239,14 +239,18 @@ class Outbox(Turns):
         }  # fmt: skip
         try:
             if self._quick:
-                quick = self._quick[0]
-                found = await self.uncut(lambda: quick.fetch(postgres.CLAIM, *(wanted[name] for name in postgres.CLAIMED)))
-                rows: list[Any] = [SimpleNamespace(**row) for row in found]
+                rows: list[Any] = []
+                for platform in platforms:
+                    rows += await self._claim_quickly(wanted | {"platform": platform, "most": limit - len(rows)})
             else:
                 rows = await self.write(lambda session: list(self.core(session, CLAIM, wanted).all()))
         except StoreRefused:  # another worker was quicker with a message of the same chat
             return []
         return [owed_of(row) for row in sorted(rows, key=lambda row: (row.lane, row.seq))]
+
+    async def _claim_quickly(self, wanted: dict[str, Any]) -> list[Any]:
+        found = await self.uncut(lambda: self._quick[0].fetch(postgres.CLAIM, *(wanted[name] for name in postgres.CLAIMED)))
+        return [SimpleNamespace(**row) for row in found]
 
     @reads
     def next_at(self, session: Session, platforms: Sequence[str]) -> datetime | None:

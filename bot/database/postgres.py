@@ -109,7 +109,7 @@ WITH heads AS MATERIALIZED (
     WHERE state IN ('ready', 'retry', 'sending')
       AND (state <> 'sending' AND not_before <= $1 AND (worker = '' OR worker = $2 OR lease_until < $1)
            OR state = 'sending' AND lease_until < $1 AND key <> ALL ($5::text[]))
-      AND platform || '' = ANY ($3::text[])
+      AND platform = $3
       AND NOT EXISTS (
           SELECT 1 FROM outbox AS other
           WHERE other.platform = head.platform AND other.chat = head.chat AND other.state IN ('ready', 'retry', 'sending')
@@ -124,7 +124,7 @@ FROM heads WHERE outbox.seq = heads.seq RETURNING outbox.*
 """
 """What `Outbox.claim` does, in one statement that is its own transaction."""
 
-CLAIMED = ("now", "me", "platforms", "most", "held", "until", "lanes")
+CLAIMED = ("now", "me", "platform", "most", "held", "until", "lanes")
 """The parameters of CLAIM."""
 
 SETTLE = """

@@ -145,9 +145,9 @@ class InboxRow(SQLModel, table=True):
 class OutboxRow(SQLModel, table=True):
     __tablename__ = "outbox"
     __table_args__ = (
-        _only("ix_outbox_waiting", "lane", "seq", where=WAITING),
+        _only("ix_outbox_waiting", "platform", "lane", "seq", where=WAITING),
         _only("ix_outbox_waiting_chat", "platform", "chat", "seq", where=WAITING),
-        _only("ix_outbox_not_before", "not_before", where="state IN ('ready', 'retry')"),
+        _only("ix_outbox_not_before", "platform", "not_before", where="state IN ('ready', 'retry')"),
         # However many workers there are: one message a chat is being sent.
         _only("ix_outbox_sending", "platform", "chat", where="state = 'sending'", unique=True),
     )

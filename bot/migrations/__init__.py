@@ -13,7 +13,7 @@ from sqlmodel import SQLModel
 
 from bot.errors import StoreError, StoreTooNew
 
-HEAD = "0011"
+HEAD = "0012"
 """The revision that this version of the coach reads and writes."""
 
 
