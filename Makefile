@@ -37,6 +37,7 @@ bench: .venv/.dev postgres espeak
 	$(BIN)/python tests/bench/discord_ack.py
 	$(BIN)/python tests/bench/postgres.py
 	$(BIN)/python tests/bench/deliveries.py
+	$(BIN)/python tests/bench/burst.py
 	COACH_KILLS=1000 COACH_EVERY_CALL=1 COACH_STEPS=30 COACH_EXAMPLES=4000 $(BIN)/pytest -q -n 2 --dist worksteal --durations=6 tests/test_kills.py tests/test_machine.py
 	COACH_FUZZ=20000 $(BIN)/pytest -q -n 2 --dist worksteal tests/test_fuzz.py
 	$(BIN)/python tests/bench/grading_speed.py
