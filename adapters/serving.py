@@ -107,7 +107,7 @@ async def serving(
 
     platforms = [adapter.platform for adapter in adapters]
     courier = Courier(home.store, home.coach, {adapter.platform: adapter for adapter in adapters})
-    home.coach.on_owed = courier.wake
+    home.coach.on_owed, home.coach.sender = courier.wake, courier.sender
     clock = Clock(home.coach, home.store, platforms)
     sharing = Sharing(home.store, home.coach, courier, platforms, pick_up)
     running = [asyncio.create_task(courier.run()), asyncio.create_task(sharing.run())]

@@ -47,7 +47,7 @@ from bot.incidents import Incident
 from bot.messages import Address, Choice, Message, Reply
 from bot.model import Changes, Forgotten, Learner, Mark, MarkKind, Memory, Occasion
 from bot.outbox import Lane, Owed, PutOff
-from bot.ports import Grader, Store, Venue
+from bot.ports import Grader, Sender, Store, Venue
 from bot.speech import Listener
 from bot.voices.speaker import Speaker
 from bot.watching import Watched, Watcher, timed
@@ -128,6 +128,8 @@ class Coach:
         self._now = now
         self._new_id = new_id
         self.on_owed = on_owed
+        self.sender: Callable[[str], Sender | None] = lambda _platform: None
+        """Who sends to a platform; whoever runs a courier says so."""
         self.watcher = watcher or Watcher()
         self.at_work: set[tuple[str, str]] = set()
         """The updates, by platform and key, that this process is at work on."""
@@ -266,8 +268,15 @@ class Coach:
             owed = [*owed, *self._speaking.beside(learner or memory.learner, message.address, one.key, one.reply or Reply(()), now)]
         owed += outcome.owed
         changes = Changes(learner, outcome.asked, outcome.attempt, outcome.practised, outcome.also, memory.seen)
-        with timed(self.watcher, "write"):
-            return outcome, owed, await self._store.record(message.key, message.address, changes, owed, now)
+        first = owed[0].key if outcome.replies else ""
+        sender = self.sender(message.address.platform) if first else None
+        begin = sender.begin if sender is not None and sender.expects(first) else None
+        try:
+            with timed(self.watcher, "write"):
+                return outcome, owed, await self._store.record(message.key, message.address, changes, owed, now, begin)
+        finally:
+            if sender is not None:
+                sender.forget(first)
 
     # ------------------------------------------------------------------------------------------ the inbox
 

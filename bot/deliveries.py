@@ -13,7 +13,7 @@ from bot.coach import Coach
 from bot.errors import AddressGone, NotAllowed, SendLater, SendRefused, SendUnclear, StoreError
 from bot.lanes import Health, Pacing
 from bot.outbox import Lane, Owed, PutOff
-from bot.ports import Adapter, Store
+from bot.ports import Adapter, Sender, Store
 from bot.timing import CHOSEN
 from bot.watching import LATE, timed
 
@@ -60,6 +60,10 @@ class Courier:
         """Something new may be there."""
         for line in self._lines:
             line.wake()
+
+    def sender(self, platform: str) -> Sender | None:
+        """Who sends to a platform, if anybody here does."""
+        return next((line for line in self._lines if line.platform == platform), None)
 
     async def drained(self) -> None:
         """Returns when nothing waits to be sent and nothing is being sent."""
@@ -123,6 +127,7 @@ class _Line:
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
         self._finishing = False
+        self._open = False
         self._room = {Lane.REPLY: adapter.pace.in_flight * 2, Lane.BULK: adapter.pace.in_flight}
         self._lanes: dict[str, Lane] = {}
         self._heads = {lane: asyncio.Lock() for lane in Lane}
@@ -134,6 +139,26 @@ class _Line:
         self.idle.clear()
         self._wake.set()
 
+    def expects(self, key: str) -> bool:
+        closed = self.pacing.closed(Lane.REPLY, asyncio.get_running_loop().time())
+        if not self._open or self._away or self._finishing or self._stopping.is_set() or closed or self._free(Lane.REPLY) <= 0:
+            return False
+        self._lanes[key] = Lane.REPLY
+        return True
+
+    def begin(self, owed: Owed) -> None:
+        self.idle.clear()
+        self._lanes[owed.key] = owed.lane
+        self.running[owed.key] = asyncio.create_task(self._one(owed))
+
+    def forget(self, key: str) -> None:
+        if key not in self.running:
+            self._lanes.pop(key, None)
+
+    def _free(self, lane: Lane) -> int:
+        """Messages of a lane that may be taken on, beside those that are."""
+        return self._room[lane] - list(self._lanes.values()).count(lane)
+
     def finish(self) -> None:
         self._finishing = True
         self._wake.set()
@@ -143,9 +168,11 @@ class _Line:
         self._wake.set()
 
     async def run(self) -> None:
+        self._open = True
         try:
             await self._run()
         finally:
+            self._open = False
             self.ended.set()
 
     async def _run(self) -> None:
@@ -158,8 +185,7 @@ class _Line:
                 continue
             claimed = await self._claim()
             for owed in claimed:
-                self._lanes[owed.key] = owed.lane
-                self.running[owed.key] = asyncio.create_task(self._one(owed))
+                self.begin(owed)
             if not claimed:
                 if self._finishing and not self.running:
                     return
@@ -168,8 +194,7 @@ class _Line:
     async def _claim(self) -> list[Owed]:
         """Takes on what there is room for: of the bulk lane as much as it can send, and replies whatever that lane does."""
         clock = asyncio.get_running_loop().time()
-        taken = list(self._lanes.values())
-        room = {lane: most - taken.count(lane) for lane, most in self._room.items()}
+        room = {lane: self._free(lane) for lane in self._room}
         lanes = [lane for lane in self.lanes if room[lane] > 0 and self.pacing.closed(lane, clock) < PATIENCE]
         if not lanes:
             return []

@@ -287,9 +287,15 @@ class Store(AppealStore, CardStore, DictationStore, LinkStore, InterviewStore, O
     async def last_attempt(self, learner: str) -> Attempt | None:
         """The latest attempt at a question or at a follow-up."""
 
-    async def record(self, key: str, address: Address, changes: Changes, owed: Sequence[Owed], now: datetime) -> bool:
+    async def record(
+        self, key: str, address: Address, changes: Changes, owed: Sequence[Owed], now: datetime,
+        begin: Callable[[Owed], None] | None = None,
+    ) -> bool:  # fmt: skip
         """Writes one turn whole: the changes, the messages owed for it and that it is done. False where it already was, or
-        where another process has it in hand by now. Raises StoreStale where another turn of the learner came in between."""
+        where another process has it in hand by now. Raises StoreStale where another turn of the learner came in between.
+
+        begin: who sends the first of the messages at once. It is written as being sent and then handed over, unless something
+        else goes first in its chat."""
 
     async def claim_due(self, platforms: Sequence[str], now: datetime, limit: int) -> int:
         """Owes the daily question to up to `limit` learners whose time has come; returns how many were due."""
@@ -358,6 +364,19 @@ class Store(AppealStore, CardStore, DictationStore, LinkStore, InterviewStore, O
 
     async def close(self) -> None:
         """Gives back what this process has not finished, and ends the connections."""
+
+
+class Sender(Protocol):
+    """Who sends to one platform, as the coach sees it: a reply that is begun at once need not be looked for."""
+
+    def expects(self, key: str) -> bool:
+        """Whether it would begin to send one more reply now. If so it is expected under this key, and a place is kept for it."""
+
+    def begin(self, owed: Owed) -> None:
+        """Sends a message that was expected and is written as being sent."""
+
+    def forget(self, key: str) -> None:
+        """A message that was expected does not come; does nothing where it came."""
 
 
 class Adapter(Protocol):

@@ -27,7 +27,7 @@ async def at_work(home: World, server: BotApiServer, **options: Any) -> AsyncIte
     """The adapter, the courier and what looks for work that was left behind."""
     adapter = Telegram(home.coach, TOKEN, api=server.url.removesuffix("/bot"), now=home.clock, **{"pace": QUICK, **options})
     courier = Courier(home.store, home.coach, {"telegram": adapter}, now=home.clock)
-    home.coach.on_owed = courier.wake
+    home.coach.on_owed, home.coach.sender = courier.wake, courier.sender
     sharing = Sharing(home.store, home.coach, courier, ["telegram"], adapter.pick_up, now=home.clock)
     await adapter.start()
     running = [asyncio.create_task(one) for one in (courier.run(), sharing.run(), adapter.run())]

@@ -171,7 +171,7 @@ async def couriers(home: World, adapters: Sequence[Adapter] | Mapping[str, Adapt
     """The courier of these adapters, running."""
     by_name = adapters if isinstance(adapters, Mapping) else {adapter.platform: adapter for adapter in adapters}
     courier = Courier(home.store, home.coach, by_name, now=home.clock)
-    home.coach.on_owed = courier.wake
+    home.coach.on_owed, home.coach.sender = courier.wake, courier.sender
     running = asyncio.create_task(courier.run())
     try:
         yield courier

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,8 +12,9 @@ from sqlalchemy import select as pick
 from sqlmodel import Session, col, or_, select
 
 from bot.database.learners import Learners
-from bot.database.rows import ChatRow, InboxRow, OutboxRow
+from bot.database.rows import WAITING, ChatRow, InboxRow, OutboxRow
 from bot.database.work import reads, writes
+from bot.errors import StoreRefused
 from bot.messages import Address
 from bot.model import Changes
 from bot.outbox import Lane, Owed, Withdrawn, freeze
@@ -23,6 +25,14 @@ INBOX, OUTBOX = "coach_inbox", "coach_outbox"
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(person, 0)) FROM unnest(CAST(:people AS text[])) AS person"
 
 inbox, outbox = InboxRow.__table__, OutboxRow.__table__  # type: ignore[attr-defined]
+
+BEFORE = (
+    pick(outbox.c.seq)
+    .where(outbox.c.platform == bindparam("platform"), outbox.c.chat == bindparam("chat"), text(WAITING))
+    .where(or_(outbox.c.lane == Lane.REPLY.value, outbox.c.state == "sending"))
+    .limit(1)
+)
+"""Whether something goes before a new reply to a chat."""
 
 KNOWN = pick(inbox.c.key).where(inbox.c.platform == bindparam("platform"), inbox.c.key.in_(bindparam("keys", expanding=True)))
 TAKEN = pick(inbox.c.seq, inbox.c.person, inbox.c.worker, inbox.c.done_at).where(
@@ -170,13 +180,36 @@ class Turns(Learners):
         if self.shared:
             self.core(session, func.pg_notify(channel, "").select())
 
-    @writes
-    def record(self, session: Session, key: str, address: Address, changes: Changes, owed: Sequence[Owed], now: datetime) -> bool:
+    async def record(
+        self, key: str, address: Address, changes: Changes, owed: Sequence[Owed], now: datetime,
+        begin: Callable[[Owed], None] | None = None,
+    ) -> bool:  # fmt: skip
+        async def whole(first: Owed | None) -> bool:
+            done, begun = await self.base.write(lambda session: self._record(session, key, address, changes, owed, now, first))
+            if begin is not None and begun is not None:
+                begin(begun)
+            return done
+
+        if begin is not None and owed:
+            try:
+                return await self.uncut(lambda: whole(owed[0]))
+            except StoreRefused:
+                if not self.shared:
+                    raise
+                # Another worker has begun to send to the same chat in this very moment: the reply waits for its turn.
+        return await self.uncut(lambda: whole(None))
+
+    def _record(
+        self, session: Session, key: str, address: Address, changes: Changes, owed: Sequence[Owed], now: datetime, first: Owed | None
+    ) -> tuple[bool, Owed | None]:
+        """Whether the turn was written, and the message that is being sent from now on."""
         if not self._finish(session, address.platform, key, now, fenced=True):
-            return False
+            return False, None
         self.apply(session, address, changes)
-        self.owe(session, owed, now, address)
-        return True
+        if first is not None and self.core(session, BEFORE, {"platform": first.address.platform, "chat": first.address.chat}).first():
+            first = None
+        self.owe(session, owed, now, address, first)
+        return True, first and replace(first, due_at=first.due_at or now, tries=1, until=now + self.lease)
 
     def keep(self, session: Session, thing: object) -> None:
         if isinstance(thing, Owed):
@@ -190,9 +223,9 @@ class Turns(Learners):
         waits = outbox.c.state.in_(("ready", "retry"))
         self.core(session, outbox.delete().where(outbox.c.learner == thing.learner, outbox.c.kind == thing.kind, waits))
 
-    def owe(self, session: Session, owed: Sequence[Owed], now: datetime, to: Address | None = None) -> None:
+    def owe(self, session: Session, owed: Sequence[Owed], now: datetime, to: Address | None = None, begun: Owed | None = None) -> None:
         """Writes messages owed. Who handled a message is the first to send its replies `to` where it came from, as long as it
-        lives: it alone may know how the platform wants to be answered."""
+        lives: it alone may know how the platform wants to be answered. begun: the one of them that is being sent from now on."""
         rows = []
         for one in owed:
             due = one.due_at or now
@@ -201,8 +234,10 @@ class Turns(Learners):
                 {
                     "key": one.key, "platform": one.address.platform, "user": one.address.user, "chat": one.address.chat,
                     "learner": one.learner, "lane": one.lane.value, "kind": one.kind, "about": one.about,
-                    "payload": freeze(one.reply) if one.reply else "", "state": "ready", "due_at": due, "not_before": due, "tries": 0,
-                    "unsure": False, "message": "", "worker": self.worker if own else "", "lease_until": now + self.lease if own else None,
+                    "payload": freeze(one.reply) if one.reply else "", "state": "sending" if one is begun else "ready", "due_at": due,
+                    "not_before": due, "tries": int(one is begun),
+                    "unsure": False, "message": "", "reason": "", "worker": self.worker if own else "",
+                    "lease_until": now + self.lease if own else None,
                 }
             )  # fmt: skip
         # A delivery is owed once, whoever says so again; a reply under a key that is there already is a mistake.

@@ -160,7 +160,7 @@ async def replies(file: Path, number: int, *, tick: bool) -> tuple[list[float], 
     async with opened(file, lambda: datetime.now(UTC)) as (store, coach):
         paper = Paper()
         courier = Courier(store, coach, {"paper": paper})
-        coach.on_owed = courier.wake
+        coach.on_owed, coach.sender = courier.wake, courier.sender
         people = [Address("paper", f"r{n}", f"r{n}") for n in range(number)]
         now = datetime.now(UTC)
         for n, home in enumerate(people):
