@@ -209,7 +209,7 @@ class Coach:
                 self._floods.count(message.address, self._now())
             for again in range(MOST_STALE):
                 try:
-                    outcome, owed, recorded = await self._turn(message, meaning, came)
+                    outcome, owed, recorded, waits = await self._turn(message, meaning, came)
                     break
                 except StoreStale:
                     if again == MOST_STALE - 1:
@@ -217,7 +217,7 @@ class Coach:
         self.leave(message.address.platform, message.key)
         if not recorded:
             return ()
-        if owed:
+        if waits:
             self.on_owed()
         said = (
             f"/{meaning.name}"
@@ -249,8 +249,8 @@ class Coach:
                 return True
         return False
 
-    async def _turn(self, message: Message, meaning: Meaning, came: Came | None) -> tuple[Outcome, list[Owed], bool]:
-        """Reads, decides and writes; says whether it was written."""
+    async def _turn(self, message: Message, meaning: Meaning, came: Came | None) -> tuple[Outcome, list[Owed], bool, bool]:
+        """Reads, decides and writes; says whether it was written, and whether something that is owed for it waits to be claimed."""
         with timed(self.watcher, "read"):
             memory = await self._store.recall(message.address)
         now = max(self._now(), message.at)
@@ -270,13 +270,16 @@ class Coach:
         changes = Changes(learner, outcome.asked, outcome.attempt, outcome.practised, outcome.also, memory.seen)
         first = owed[0].key if outcome.replies else ""
         sender = self.sender(message.address.platform) if first else None
-        begin = sender.begin if sender is not None and sender.expects(first) else None
+        if sender is not None and not sender.expects(first):
+            sender = None
+        begun = False
         try:
             with timed(self.watcher, "write"):
-                return outcome, owed, await self._store.record(message.key, message.address, changes, owed, now, begin)
+                begin = sender.begin if sender is not None else None
+                recorded = await self._store.record(message.key, message.address, changes, owed, now, begin)
         finally:
-            if sender is not None:
-                sender.forget(first)
+            begun = sender is not None and sender.begun(first)
+        return outcome, owed, recorded, len(owed) > begun
 
     # ------------------------------------------------------------------------------------------ the inbox
 

@@ -151,9 +151,11 @@ class _Line:
         self._lanes[owed.key] = owed.lane
         self.running[owed.key] = asyncio.create_task(self._one(owed))
 
-    def forget(self, key: str) -> None:
-        if key not in self.running:
-            self._lanes.pop(key, None)
+    def begun(self, key: str) -> bool:
+        came = key in self.running or key not in self._lanes
+        if not came:
+            del self._lanes[key]
+        return came
 
     def _free(self, lane: Lane) -> int:
         """Messages of a lane that may be taken on, beside those that are."""
@@ -205,17 +207,29 @@ class _Line:
             return []
 
     async def _rest(self) -> None:
-        pause = LONGEST_REST
-        with suppress(StoreError):
-            due = await self._store.next_at([self.platform])
-            if due is None and not self.running and not self._wake.is_set():
-                self.idle.set()
-            if due is not None:
-                pause = min(pause, max(0.0, (due - self._now()).total_seconds()))
-        with suppress(TimeoutError):
+        """Returns when something may be there to be claimed."""
+        woken = False
+        while True:
+            pause, due = LONGEST_REST, None
+            with suppress(StoreError):
+                due = await self._store.next_at([self.platform])
+                if due is None and not self.running and not self._wake.is_set():
+                    self.idle.set()
+                if due is not None:
+                    pause = min(pause, max(0.0, (due - self._now()).total_seconds()))
             # Where something is ready but its chat or its lane is busy, that one's own task wakes us when it is done.
             full = self.running or self.pacing.closed(Lane.BULK, asyncio.get_running_loop().time())
-            await asyncio.wait_for(self._wake.wait(), pause if pause > 0 or not full else LONGEST_REST)
+            if pause <= 0 and (woken or not full):
+                return
+            try:
+                await asyncio.wait_for(self._wake.wait(), pause or LONGEST_REST)
+            except TimeoutError:
+                return
+            if due is not None or self._away or self._finishing or self._stopping.is_set():
+                return
+            # Nothing waited: whether something does now is seen sooner than it is claimed.
+            self._wake.clear()
+            woken = True
 
     async def _until_back(self) -> None:
         """Waits until the platform answers again; where it can't be asked, the next message shows."""

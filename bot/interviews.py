@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -67,37 +67,43 @@ def core_missing(question: Question, grade: Grade) -> list[str]:
 
 
 def follow_up(
-    question: Question, grade: Grade, asked: Collection[str] = (), said: Collection[str] = (), most: int = IN_A_DRILL
+    question: Question,
+    grade: Grade,
+    asked: Collection[str] = (),
+    said: Callable[[Followup], bool] = lambda _: False,
+    most: int = IN_A_DRILL,
 ) -> Chosen | None:
     """The follow-up for this reply; None where nothing fits or `most` were asked.
 
-    asked: the ids of those that this attempt had already. said: the ids of those whose answer the learner gave unasked. In
-    this order: a misconception that the reply states, a core point that it lacks, a claim that it leaves without support, after
-    a strong reply one level deeper, and another point that it lacks or has only in part.
+    asked: the ids of those that this attempt had already. said: whether the learner gave the answer to one unasked, which is
+    looked at only where it matters. In this order: a misconception that the reply states, a core point that it lacks, a claim
+    that it leaves without support, after a strong reply one level deeper, and another point that it lacks or has only in part.
     """
     if len(asked) >= most or (grade.score is None and not grade.verdicts):
         return None
-    left = {one.when: one for one in reversed(question.followups) if one.id not in asked and one.id not in said}
+
+    def left(when: str) -> Followup | None:
+        return next((one for one in question.followups if one.when == when and one.id not in asked and not said(one)), None)
+
     for one in grade.misconceptions:
-        if found := left.get(f"misconception:{one.misconception}"):
+        if found := left(f"misconception:{one.misconception}"):
             return Chosen(found, Reason.MISCONCEPTION, one.quote)
     for id in core_missing(question, grade):
-        if found := left.get(f"missing:{id}"):
+        if found := left(f"missing:{id}"):
             return Chosen(found, Reason.CORE, _taken_up(question, grade, id))
     for verdict in grade.verdicts:
         if verdict.finding is Finding.PARTLY and not _SUPPORTED.search(verdict.quote):
-            why = left.get(f"missing:{verdict.point}") or asks_why(question, verdict.point)
+            why = left(f"missing:{verdict.point}") or asks_why(question, verdict.point)
             if why is not None and why.id not in asked:
                 return Chosen(why, Reason.UNSUPPORTED, verdict.quote)
-    deeper = left.get("strong")
+    deeper = left("strong") if grade.score is not None and grade.score >= FAIR else None
     if deeper is not None and grade.score is not None and grade.score >= STRONG:
         return Chosen(deeper, Reason.STRONG, _taken_up(question, grade))
     for verdict in grade.verdicts:
         absent = verdict.finding in (Finding.MISSING, Finding.CONTRADICTED, Finding.PARTLY)
-        if absent and (found := left.get(f"missing:{verdict.point}")):
+        if absent and (found := left(f"missing:{verdict.point}")):
             return Chosen(found, Reason.POINT, _taken_up(question, grade, verdict.point))
-    fair = deeper is not None and grade.score is not None and grade.score >= FAIR
-    return Chosen(deeper, Reason.STRONG, _taken_up(question, grade)) if deeper is not None and fair else None
+    return Chosen(deeper, Reason.STRONG, _taken_up(question, grade)) if deeper is not None else None
 
 
 def _taken_up(question: Question, grade: Grade, point: str = "") -> str:

@@ -375,8 +375,8 @@ class Sender(Protocol):
     def begin(self, owed: Owed) -> None:
         """Sends a message that was expected and is written as being sent."""
 
-    def forget(self, key: str) -> None:
-        """A message that was expected does not come; does nothing where it came."""
+    def begun(self, key: str) -> bool:
+        """Whether a message that was expected came; where it did not, its place is free again."""
 
 
 class Adapter(Protocol):

@@ -70,7 +70,7 @@ def test_the_follow_up_that_a_reply_calls_for(
     grade: Grade, asked: list[str], said: list[str], expected: str | None, reason: Reason | None, quote: str
 ) -> None:
     """Grade and history in, follow-up, reason and the words it takes up out."""
-    found = follow_up(SMALL, grade, asked, said)
+    found = follow_up(SMALL, grade, asked, lambda one: one.id in said)
 
     assert (found and (found.followup.id, found.reason, found.quote)) == (expected and (expected, reason, quote))
 

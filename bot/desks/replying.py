@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import structlog
 
 from bot import interviews, phrases
-from bot.content import Question, Rubric
+from bot.content import Followup, Question, Rubric
 from bot.desks import Desk, Handler, Outcome, Tools, Turn, closing
 from bot.desks.asking import Asking
 from bot.grading import arithmetic
@@ -103,7 +103,7 @@ class Replying(Desk):
         if grade.note == "failed":
             return Judged(attempt, followup or question, attempt, False, None)
         if followup is None:
-            return Judged(attempt, question, attempt, False, interviews.follow_up(question, grade, (), self._said(question, text), most))
+            return Judged(attempt, question, attempt, False, interviews.follow_up(question, grade, (), self._said(text), most))
         first = await self.store.attempt(turn.learner.id, opened.attempt)
         if first is None:
             return Judged(attempt, followup, attempt, False, None)
@@ -116,12 +116,11 @@ class Replying(Desk):
 
     async def _chosen(self, question: Question, first: Attempt, latest: str, most: int) -> interviews.Chosen | None:
         asked = await self.store.follow_ups_asked(first.id)
-        return interviews.follow_up(question, first.grade, asked, self._said(question, f"{first.text}\n{latest}"), most)
+        return interviews.follow_up(question, first.grade, asked, self._said(f"{first.text}\n{latest}"), most)
 
-    def _said(self, question: Question, text: str) -> frozenset[str]:
-        """The follow-ups whose every point is in `text` already, by the words alone: that is quick, and enough not to ask."""
-        grades = ((one.id, self._plain.judge(one, text)) for one in question.followups)
-        return frozenset(id for id, grade in grades if all(verdict.finding is Finding.COVERED for verdict in grade.verdicts))
+    def _said(self, text: str) -> Callable[[Followup], bool]:
+        """Whether every point of a follow-up is in `text` already, by the words alone: that is quick, and enough not to ask."""
+        return lambda one: all(verdict.finding is Finding.COVERED for verdict in self._plain.judge(one, text).verdicts)
 
     async def graded(self, turn: Turn, rubric: Rubric, text: str) -> Grade:
         """The reply's grade. A grader that raises or hangs makes no reply wrong and loses none: it can't be told, and is kept."""
