@@ -211,6 +211,29 @@ async def test_what_is_being_sent_is_taken_over_when_its_lease_runs_out_unless_i
     assert (again.tries, again.unsure) == (2, True)
 
 
+async def test_a_reply_that_somebody_stands_ready_for_is_being_sent_as_it_is_written(store: Database) -> None:
+    """The first of a turn, unless something goes before it in its chat; if its sender dies it is taken over like any other."""
+    begun: list[Owed] = []
+    assert await store.record("m1", ANN, TURN, [_owed("r1"), _owed("r2")], NOW, begun.append)
+    assert not await store.record("m1", ANN, Changes(), [_owed("again")], NOW, begun.append)
+    assert [(one.key, one.due_at, one.tries, one.until, one.unsure) for one in begun] == [("r1", NOW, 1, NOW + LEASE, False)]
+    assert await store.claim(["paper"], NOW, 9, held=["r1"]) == []
+    await store.settle(begun[0], "sent", NOW, message="1")
+
+    assert await store.record("m2", ANN, Changes(), [_owed("r3")], NOW, begun.append)
+    assert len(begun) == 1, "r2 goes first"
+    for key in ("r2", "r3"):
+        (next_one,) = await store.claim(["paper"], NOW, 9)
+        assert next_one.key == key
+        await store.settle(next_one, "sent", NOW, message=key)
+
+    await store.record("m3", ANN, Changes(), [_owed("b1", lane=Lane.BULK), _owed("b2", lane=Lane.BULK)], NOW)
+    assert await store.record("m4", ANN, Changes(), [_owed("r4")], NOW, begun.append)
+    assert begun[-1].key == "r4", "what the coach sends on its own waits for replies"
+    (orphan,) = await store.claim(["paper"], NOW + LEASE * 2, 9)
+    assert (orphan.key, orphan.tries, orphan.unsure) == ("r4", 2, True)
+
+
 async def test_a_message_that_is_put_back_has_not_been_tried(store: Database) -> None:
     await store.record("m1", ANN, Changes(LEARNER), [_owed("r1")], NOW)
     for minute in range(9):

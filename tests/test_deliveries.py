@@ -6,15 +6,19 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import event
 from worlds import FakeClock, World, couriers, world
 
 from bot.content import Library
+from bot.database.postgres import PostgreSQL
+from bot.database.sqlite import SQLite
 from bot.errors import AddressGone, SendLater, SendRefused, SendUnclear
 from bot.messages import Address, Reply
 from bot.outbox import UNLIMITED, Pace
 
 ANN = Address("paper", "ann", "ann")
 BOB = Address("paper", "bob", "bob")
+PRECISION = "Precision is TP / (TP + FP): of everything that we flagged, the share that really is positive."
 MORNING = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 
 
@@ -161,6 +165,26 @@ async def test_a_missing_core_point_of_the_daily_question_is_followed_up_once(li
         answered = await home.says("I would look at the data again", address=ANN)
 
     assert len(answered) == 1
+
+
+async def test_a_graded_reply_costs_the_database_little(library: Library, database: str) -> None:
+    """As many words as are needed, and no claim for what is handed over."""
+    paper = Paper()
+    said: list[str] = []
+    async with world(library, database) as home, couriers(home, [paper]) as courier:
+        for text in ("/next precision", PRECISION, "/next precision"):
+            await home.says(text, address=ANN)
+            await courier.drained()
+        assert isinstance(home.store.base, SQLite | PostgreSQL)
+        engine = home.store.base.engine if isinstance(home.store.base, SQLite) else home.store.base.engine.sync_engine
+        event.listen(engine, "before_cursor_execute", lambda _connection, _cursor, statement, *_: said.append(statement))
+        await home.coach.take("paper", [("graded", "{}")], {"graded": "ann"})
+        await home.says(PRECISION, address=ANN, key="graded")
+        await courier.drained()
+
+    assert "/100" in paper.sent[-1][1]
+    assert len(said) <= (30 if home.store.shared else 20), said
+    assert not any(one.startswith("WITH heads") for one in said)
 
 
 async def test_one_learner_who_blocked_the_coach_stops_nobody_else(library: Library, database: str) -> None:

@@ -306,6 +306,23 @@ async def _rows(store: Database, statement: str) -> list[tuple[object, ...]]:
     return await store.read(lambda session: [tuple(row) for row in session.connection().exec_driver_sql(statement).all()])
 
 
+async def test_a_reply_is_not_begun_where_another_worker_begins_to_send(stores: list[Database], postgres: PostgresServer) -> None:
+    """In the same moment, so that neither sees the other: the turn is written, and the reply waits for its turn."""
+    begun: list[Owed] = []
+    await _owe(stores[1], _owed("b1"))
+    assert isinstance(stores[1].base, PostgreSQL)
+    async with stores[1].base.engine.connect() as other, asyncio.timeout(30):
+        await other.exec_driver_sql(f"UPDATE outbox SET state = 'sending', worker = '{stores[1].worker}' WHERE key = 'b1'")
+        writing = asyncio.create_task(stores[0].record("m2", ANN, Changes(), [_owed("r1", lane=Lane.REPLY)], NOW, begun.append))
+        while not await postgres.execute("SELECT 1 FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)
+        await other.commit()
+        assert await writing
+
+    assert begun == []
+    assert await _rows(stores[0], "SELECT key, state FROM outbox ORDER BY seq") == [("b1", "sending"), ("r1", "ready")]
+
+
 async def test_two_turns_of_one_learner_at_once_count_as_two_the_second_knowing_of_the_first(
     stores: list[Database], library: Library
 ) -> None:
