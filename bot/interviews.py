@@ -170,9 +170,10 @@ RUN, RECITED, LEAST = 5, 0.6, 30
 
 def memorised(reply: str, answer: str) -> bool:
     """Whether a reply is the model answer word for word, or nearly."""
-    said, known = words_of(reply), words_of(answer)
+    said = words_of(reply)
     if len(said) < LEAST:
         return False
+    known = words_of(answer)
     runs = [tuple(said[at : at + RUN]) for at in range(len(said) - RUN + 1)]
     there = {tuple(known[at : at + RUN]) for at in range(len(known) - RUN + 1)}
     return sum(run in there for run in runs) >= RECITED * len(runs)
