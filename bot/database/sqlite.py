@@ -9,6 +9,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -64,7 +65,7 @@ class Hand:
                 result, error = work(), None
             except BaseException as raised:
                 result, error = None, raised
-            if not loop.is_closed():
+            with suppress(RuntimeError):  # the loop is gone
                 loop.call_soon_threadsafe(tell, result, error)
 
         if self._thread is None:
