@@ -23,7 +23,7 @@ from bot import migrations
 from bot.database import KEEP_DONE, LEASE, Database
 from bot.database.connection import base_of
 from bot.database.sqlite import SQLite
-from bot.errors import StoreBusy, StoreError, StoreTooNew
+from bot.errors import StoreBusy, StoreError, StoreRefused, StoreTooNew
 from bot.messages import Address, say
 from bot.model import Asked, Attempt, Changes, Fate, Finding, Grade, Learner, Mistaken, Occasion, Practised, Verdict
 from bot.outbox import Lane, Owed, freeze
@@ -113,6 +113,18 @@ async def test_the_same_message_twice_is_recorded_once(store: Database) -> None:
     assert (await store.recall(ANN)).learner == LEARNER
     assert await store.done("paper", "m1")
     assert not await store.done("other", "m1")
+
+
+async def test_one_that_fails_among_many_fails_alone(store: Database) -> None:
+    """On SQLite those who wait for the disk wait for it together, and each is still written whole or not at all."""
+    await store.record("first", ANN, TURN, [_owed("taken")], NOW)
+    turns = [store.record(f"m{n}", ANN, Changes(LEARNER), [_owed("taken" if n == 7 else f"r{n}")], NOW) for n in range(30)]
+    outcomes = await asyncio.gather(*turns, return_exceptions=True)
+
+    assert [n for n, outcome in enumerate(outcomes) if outcome is not True] == [7]
+    assert isinstance(outcomes[7], StoreRefused)
+    assert not await store.done("paper", "m7")
+    assert await _count(store) | {"outbox": 30, "inbox": 30} == await _count(store)
 
 
 async def test_many_tasks_write_at_once_and_each_key_counts_once(store: Database) -> None:

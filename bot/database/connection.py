@@ -99,6 +99,9 @@ class Connected:
 
     async def write(self, work: Callable[[Session], T], *, long: bool = False) -> T:
         """Does a unit of work that writes, in one transaction."""
+        if isinstance(self.base, SQLite):
+            with translating():
+                return await self.base.write(work, long=long)
         return await self.uncut(lambda: self.base.write(work, long=long))
 
     async def uncut(self, act: Callable[[], Awaitable[T]]) -> T:

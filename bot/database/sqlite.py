@@ -10,6 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -23,6 +24,9 @@ T = TypeVar("T")
 
 PATIENCE = 5000
 """Milliseconds for which whoever writes elsewhere is waited for."""
+
+MOST_TOGETHER = 20
+"""Units of work that may be written in one transaction of SQLite; the loop stands still meanwhile, for half a millisecond each."""
 
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={PATIENCE}", "foreign_keys=ON")
 
@@ -83,11 +87,20 @@ class Hand:
             del one
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Work that waits to write, and whom to tell what came of it."""
+
+    work: Callable[[Session], Any]
+    long: bool
+    done: asyncio.Future[Any]
+
+
 class SQLite:
     """One file, or a database in memory. One connection writes, one reads, and one does the long looking.
 
     There is one writer at a time, and those who wait are served in turn: inside SQLite they would poll, and with fifty of them some
-    waited until they were told that it is busy."""
+    waited until they were told that it is busy. Those who wait while the disk is busy wait for it together the next time."""
 
     shared = False
 
@@ -97,7 +110,8 @@ class SQLite:
         """Milliseconds for which whoever writes elsewhere is waited for."""
         self._memory = memory
         self._connections: dict[str, Connection] = {}
-        self._turn = asyncio.Lock()
+        self._waiting: list[_Wanted] = []
+        self._writing: asyncio.Task[None] | None = None
         self._writer, self._aside = Hand("database writer"), Hand("database reader")
 
     def look(self, work: Callable[[Session], T], whose: str = "reader") -> T:
@@ -114,20 +128,66 @@ class SQLite:
         return await self._aside.do(lambda: self.look(work, "aside"))
 
     async def write(self, work: Callable[[Session], T], *, long: bool = False) -> T:
-        """Does work that writes; it is on the disk when this returns."""
-        async with self._turn:
-            connection = self._connected("writer")
-            raw = _raw(connection)
-            with connection.begin():
-                await self._begin(raw)
-                before = raw.total_changes
-                if long and not self._memory:
-                    result = await self._writer.do(lambda: done(connection, work))
+        """Does work that writes, whole or not at all; it is on the disk when this returns. Whoever is cancelled meanwhile waits no
+        longer, but it is done."""
+        told: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Wanted(work, long and not self._memory, told))
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_all())
+        return await told
+
+    async def _write_all(self) -> None:
+        while self._waiting:
+            group = self._together()
+            try:
+                outcomes = await self._written(group)
+            except Exception as error:
+                outcomes = [(None, error)] * len(group)
+            for wanted, (result, failed) in zip(group, outcomes, strict=True):
+                if wanted.done.done():
+                    continue
+                if failed is None:
+                    wanted.done.set_result(result)
                 else:
-                    result = done(connection, work)
-                if raw.total_changes != before and not self._memory:
-                    await self._writer.do(raw.commit)
-            return result
+                    wanted.done.set_exception(failed)
+
+    def _together(self) -> list[_Wanted]:
+        """Those who are served next, in one transaction: some who wait, or one with much to do."""
+        first = next((place for place, wanted in enumerate(self._waiting[:MOST_TOGETHER]) if wanted.long), MOST_TOGETHER)
+        group = self._waiting[: max(1, first)]
+        del self._waiting[: len(group)]
+        return group
+
+    async def _written(self, group: list[_Wanted]) -> list[tuple[Any, Exception | None]]:
+        """What each one's work gave, or why it could not be done. Raises where nothing could be written for anybody."""
+        connection = self._connected("writer")
+        raw = _raw(connection)
+        with connection.begin():
+            await self._begin(raw)
+            before = raw.total_changes
+            if group[0].long:
+                outcomes = await self._writer.do(lambda: self._do(connection, group))
+            else:
+                outcomes = self._do(connection, group)
+            if raw.total_changes != before and not self._memory:
+                await self._writer.do(raw.commit)
+        return outcomes
+
+    def _do(self, connection: Connection, group: list[_Wanted]) -> list[tuple[Any, Exception | None]]:
+        if len(group) == 1:
+            return [(done(connection, group[0].work), None)]
+        raw, outcomes = _raw(connection), list[tuple[Any, Exception | None]]()
+        for wanted in group:
+            raw.execute("SAVEPOINT one")
+            try:
+                outcomes.append((done(connection, wanted.work), None))
+            except Exception as error:
+                if not raw.in_transaction:  # the disk is full, say: what the others wrote is gone with it
+                    raise
+                raw.execute("ROLLBACK TO one")
+                outcomes.append((None, error))
+            raw.execute("RELEASE one")
+        return outcomes
 
     async def _begin(self, raw: sqlite3.Connection) -> None:
         """Takes the right to write at once: a read that becomes a write would not wait for it, and fail."""
@@ -146,6 +206,8 @@ class SQLite:
         return made
 
     async def close(self) -> None:
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
         for hand in (self._writer, self._aside):
             hand.close()
         for connection in self._connections.values():
