@@ -25,7 +25,7 @@ T = TypeVar("T")
 PATIENCE = 5000
 """Milliseconds for which whoever writes elsewhere is waited for."""
 
-MOST_TOGETHER = 20
+MOST_TOGETHER = 10
 """Units of work that may be written in one transaction of SQLite; the loop stands still meanwhile, for half a millisecond each."""
 
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={PATIENCE}", "foreign_keys=ON")
