@@ -27,6 +27,9 @@ LONGEST = timedelta(days=3)
 LONGEST_REST = 1.0
 """Seconds after which the outbox is looked at again even when nobody said that there is something new."""
 
+SHORTEST_REST = 0.01
+"""Seconds before it is looked at again where something is due and nothing could be claimed."""
+
 PATIENCE = 2.0
 """Seconds that a claimed message waits for its turn; a longer wait goes back to the outbox."""
 
@@ -219,10 +222,10 @@ class _Line:
                     pause = min(pause, max(0.0, (due - self._now()).total_seconds()))
             # Where something is ready but its chat or its lane is busy, that one's own task wakes us when it is done.
             full = self.running or self.pacing.closed(Lane.BULK, asyncio.get_running_loop().time())
-            if pause <= 0 and (woken or not full):
+            if pause <= 0 and woken:
                 return
             try:
-                await asyncio.wait_for(self._wake.wait(), pause or LONGEST_REST)
+                await asyncio.wait_for(self._wake.wait(), pause or (LONGEST_REST if full else SHORTEST_REST))
             except TimeoutError:
                 return
             if due is not None or self._away or self._finishing or self._stopping.is_set():
