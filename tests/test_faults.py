@@ -60,8 +60,7 @@ async def test_a_ban_for_ever_of_one_chat_stops_only_that_chat(library: Library,
             await home.coach.deliver_due(["telegram"])
             for person in replying:
                 await person.says(PRECISION)
-            courier.wake()
-            await server.wait_for(arrived(server, [*others, *replying]), 120)
+            await passes(home, courier, arrived(server, [*others, *replying]), step=0.1)
         tried = [call for call in server.called("sendMessage") if call.number("chat_id") == banned.id]
         counts = await home.store.count()
 
