@@ -1,6 +1,6 @@
 """Holds an answer against a reference alone, where there is no rubric: the reference's own clauses are the points.
 
-Ten numbers a clause (NUMBERS) go through one line of weights that was fitted on public sets of marked short answers (see
+Six numbers a clause (NUMBERS) go through one line of weights that was fitted on public sets of marked short answers (see
 `bot.grading.training.reference`); the score is the mean of the clauses, weighted by what each says that the question does not.
 Deterministic and offline, with the encoder of `bot.grading.reader`. What the question gives away already counts little: words
 are weighed by their rarity and by how far they are from anything in the question.
@@ -26,17 +26,17 @@ from bot.grading.reader import WEIGHTS, ReaderGrader
 from bot.grading.reading import LONGEST, NEGATORS, STOP, Window, negations, segments, shortened, stem, tokens
 from bot.model import Finding, Grade, Verdict
 
-VERSION = "reference 2"
+VERSION = "reference 3"
 
-NUMBERS = ("whole", "clause", "said", "both", "new_words", "written", "ratio", "ratio_long", "length", "length2")
+NUMBERS = ("whole", "said", "stated", "new_words", "written", "ratio")
 """What is looked at, in the order of the columns.
 
-whole: the cosine of answer and reference, each read whole. clause: the highest cosine of the clause and a segment. said: how much
-of the clause is said, word by word (the nearest cosine of each word, weighted). both: the harmonic mean of that and of how much of
-the answer is in the reference. new_words: the share of the answer's words that the question doesn't have and the reference has.
-written: likeness of the letters (rapidfuzz). ratio: logarithm of the answer's words over the reference's, -2..2. ratio_long: the
-same for references of over 150 words, where markers reward how much is said. length, length2: logarithm of the reference's words,
-and its square: markers are milder with long references."""
+whole: the cosine of answer and reference, each read whole. said: how much of the clause is said, word by word (the nearest cosine of
+each word, weighted). stated: by the encoder's judge, the log-odds that the nearest segment states the clause rather than speaks of
+something else, -6..6. new_words: the share of the answer's words that the question doesn't have and the reference has. written:
+likeness of the letters (rapidfuzz). ratio: logarithm of the answer's words over the reference's, -2..2.
+
+How long the reference is tells nothing: markers of one set are milder where it is long, those of another are not."""
 
 SOME, ENOUGH = 0.35, 0.6
 """Strengths from which a clause is partly said, and covered."""
@@ -45,14 +45,14 @@ TURNED = 0.8
 """Where a clause and a segment share this much of their words, both ways, and only one of the two is negated, the clause is
 contradicted. In the public sets six in ten such answers were marked as contradicting; with less in common it was no sign at all."""
 
-LONG = 150
-"""Words from which on a reference is a long one; wholly so from twice as many."""
-
-USUAL = -0.7
-"""The usual `ratio` of answers to long references."""
+SUREST = 6.0
+"""The most that `stated` counts, either way."""
 
 FREE = 1996
 """The id of "the": from there on the vocabulary stands in the order of how often its pieces occur."""
+
+STATES, NEITHER = 0, 2
+"""Places of two labels of the encoder's judge."""
 
 MOST_CLAUSES, MOST_SEGMENTS = 40, 60
 KEPT = 64
@@ -115,7 +115,7 @@ class Prepared:
 
     clauses: tuple[Window, ...]
     vector: Floats
-    vectors: Floats
+    read: tuple[Read, ...]
     words: tuple[Words, ...]
     weights: Numbers
     shares: Numbers
@@ -184,10 +184,6 @@ class ReferenceGrader:
         read, whole = self._read([window.text for window in windows], answer)
         vectors = np.stack([one.vector for one in read])
         parts = [self._words(window.text, one, prepared.question) for window, one in zip(windows, read, strict=True)]
-        states = np.concatenate([part.states for part in parts])
-        own = np.concatenate([part.states for part in prepared.words])
-        told = np.concatenate([part.told for part in parts])
-        heard = _mean((states @ own.T).max(axis=1), told) if len(states) and len(own) else 0.0
         stems = self._stems(answer)
         new = {one: weight for one, weight in stems.items() if one not in prepared.asked}
         length = len(answer.split())
@@ -197,22 +193,19 @@ class ReferenceGrader:
             sum(weight for one, weight in new.items() if one in prepared.rarities) / (sum(new.values()) or 1.0),
             fuzz.token_sort_ratio(reference.text[:LONGEST], answer) / 100,
             ratio,
-            (ratio - USUAL) * min(max(math.log(max(prepared.length, 1) / LONG) / math.log(2), 0.0), 1.0),
-            math.log1p(prepared.length),
-            math.log1p(prepared.length) ** 2,
         ]
-        rows, best, turned = [], [], []
-        cosines = prepared.vectors @ vectors.T
+        said, best, turned = [], [], []
+        cosines = np.stack([one.vector for one in prepared.read]) @ vectors.T
         for k, words in enumerate(prepared.words):
             near = [(words.states @ part.states.T).max(axis=1) if len(part.states) else np.zeros(len(words.ids)) for part in parts]
-            said = _mean(np.max(near, axis=0), words.told)
+            said.append(_mean(np.max(near, axis=0), words.told))
             each = [float(cosines[k, i]) + _mean(row, words.rarity + 0.001) for i, row in enumerate(near)]
             place = int(np.argmax(each))
-            both = 2 * said * heard / max(said + heard, 1e-6)
-            rows.append([shared[0], float(cosines[k].max()), said, both, *shared[1:]])
             best.append(place)
             turned.append(self._turned(prepared.clauses[k].text, windows[place].text))
-        numbers = np.array(rows)
+        logits = self.encoder.judge([(clause, read[place]) for clause, place in zip(prepared.read, best, strict=True)])
+        stated = np.clip((logits[:, STATES] - logits[:, NEITHER]).astype(np.float64), -SUREST, SUREST)
+        numbers = np.array([[shared[0], own, odds, *shared[1:]] for own, odds in zip(said, stated, strict=True)])
         strengths = 1.0 / (1.0 + np.exp(-(np.sum(numbers * self.fitted.weights, axis=1) + self.fitted.constant)))
         repeats = bool(prepared.asked) and not new and not negations(answer)
         if repeats:
@@ -231,7 +224,7 @@ class ReferenceGrader:
         known = self._stems(question)
         shares = np.array([_shared(self._stems(clause.text), known) for clause in clauses])
         return Prepared(
-            tuple(clauses), whole, np.stack([one.vector for one in read]), words, weights / weights.sum(), shares, given,
+            tuple(clauses), whole, tuple(read), words, weights / weights.sum(), shares, given,
             frozenset(known), self._stems(reference.text[:LONGEST]), len(reference.text.split()),
         )  # fmt: skip
 

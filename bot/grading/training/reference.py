@@ -26,15 +26,13 @@ from bot.grading.reference import NUMBERS, Fitted, Reference, ReferenceGrader, e
 
 Floats = NDArray[np.float64]
 
-MOST = 1000
+MOST = 500
 """Answers of a set that are fitted on, at most."""
 
 COUNTS = {"stita": 0.5, "saf_real": 0.8}
 """How much a set counts, where not 1: these have few questions."""
 
 RIDGE = 1500.0
-SHAPE = len(NUMBERS) - 2
-"""Numbers that say which answer is better; the last two only set the scale."""
 
 
 @dataclass(frozen=True)
@@ -106,17 +104,15 @@ def fit(table: Table) -> Fitted:
     for name in np.unique(table.sets):
         chosen = table.sets == name
         counts[chosen] = 1000 * COUNTS.get(str(name), 1.0) / chosen.sum()
-    shape = table.numbers[:, :SHAPE]
-    rows = (_against(shape, table.sets) + _against(shape, table.questions)) / 2
+    rows = (_against(table.numbers, table.sets) + _against(table.numbers, table.questions)) / 2
     wanted = (_against(table.marks[:, None], table.sets) + _against(table.marks[:, None], table.questions))[:, 0] / 2
     for name in np.unique(table.sets):
         wanted[table.sets == name] /= wanted[table.sets == name].std()
     spread = np.sqrt(np.average(rows**2, axis=0, weights=counts)) + 1e-9
     better = _ridge(rows / spread, wanted, counts) / spread
-    told = shape @ better
-    columns = np.column_stack([told, table.numbers[:, SHAPE:], np.ones(len(told))])
-    scale = _logistic(columns, table.marks, counts)
-    return Fitted(np.concatenate([scale[0] * better, scale[1:-1]]), float(scale[-1]))
+    told = table.numbers @ better
+    steep, constant = _logistic(np.column_stack([told, np.ones(len(told))]), table.marks, counts)
+    return Fitted(steep * better, float(constant))
 
 
 def _against(values: Floats, groups: NDArray[np.str_]) -> Floats:
