@@ -6,10 +6,11 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+import sqlmodel
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -22,6 +23,7 @@ from worlds import sql
 from bot import migrations
 from bot.database import KEEP_DONE, LEASE, Database
 from bot.database.connection import base_of
+from bot.database.rows import UTCDateTime
 from bot.database.sqlite import SQLite
 from bot.errors import StoreBusy, StoreError, StoreRefused, StoreTooNew
 from bot.messages import Address, say
@@ -456,6 +458,23 @@ async def test_a_schema_of_a_later_version_is_refused(store: Database, url: str)
 
     with pytest.raises(StoreTooNew, match="later version"):
         await Database.open(url)
+
+
+@pytest.mark.parametrize("at", [NOW, NOW.replace(microsecond=7), datetime(2026, 3, 29, 3, tzinfo=timezone(timedelta(hours=2)))], ids=str)
+def test_an_instant_is_kept_by_sqlite_as_sqlalchemy_keeps_it(at: datetime) -> None:
+    """It is only quicker: databases of before are read, and texts are in the order of their instants."""
+    dialect = create_engine("sqlite://").dialect
+    kinds = (kind().dialect_impl(dialect) for kind in (UTCDateTime, sqlmodel.UTCDateTime))
+    ours, theirs = ((kind.bind_processor(dialect), kind.result_processor(dialect, None)) for kind in kinds)
+    assert ours[0] and ours[1] and theirs[0] and theirs[1]
+    kept = ours[0](at)
+
+    assert kept == theirs[0](at)
+    assert ours[1](kept) == theirs[1](kept) == at
+    assert ours[1]("2026-11-23 12:00:00") == NOW
+    assert (ours[0](None), ours[1](None)) == (None, None)
+    with pytest.raises(ValueError, match="without a zone"):
+        ours[0](at.replace(tzinfo=None))
 
 
 async def test_days_and_instants_keep_their_values(store: Database) -> None:

@@ -130,26 +130,20 @@ async def test_two_workers_share_what_is_due_none_twice_none_lost(
 ) -> None:
     """One of them is begun as `coach run --worker`."""
     people = await _due(store, server, 24)
-    busy: set[str] = set()
 
-    async def done() -> bool:
-        busy.update(await _rows(store, "SELECT DISTINCT worker FROM outbox WHERE state = 'sending'"))
-        return await _sent(store, 24)
-
-    async def both_live() -> bool:
-        return bool(await _rows(store, "SELECT 1 FROM worker HAVING count(*) = 2"))
+    async def both_send() -> bool:
+        return bool(await _rows(store, "SELECT 1 FROM outbox WHERE state = 'sending' HAVING count(DISTINCT worker) = 2"))
 
     go = asyncio.Event()
     server.fault("sendMessage", hold=go, times=None)
     async with process(server, postgres_url, tmp_path, "--worker") as one, forked(ready, server, postgres_url) as two:
-        await _until(both_live)
+        await _until(both_send)
         go.set()
-        await _until(done)
+        await _until(lambda: _sent(store, 24))
         one.send_signal(signal.SIGTERM)
         two.signal(signal.SIGTERM)
         assert (await one.wait(), await two.wait()) == (0, 0)
 
-    assert len(busy) == 2
     assert Counter(message.chat_id for message in server.sent()) == Counter(person.id for person in people)
     assert not server.called("getUpdates")
     assert await _rows(store, "SELECT count(*) FROM worker") == [0]

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from sqlalchemy import case, func
 from sqlalchemy import select as pick
-from sqlmodel import Field, Session, SQLModel, UTCDateTime, col, select
+from sqlmodel import Field, Session, SQLModel, col, select
 
 from bot.database.learners import Learners
-from bot.database.rows import AttemptRow, grade_of, grade_text, row_of
+from bot.database.rows import AttemptRow, UTCDateTime, grade_of, grade_text, row_of
 from bot.database.work import long, reads
 from bot.model import Appeal, Appealed, Finding, Flag, Ruling
 

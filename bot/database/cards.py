@@ -7,10 +7,10 @@ from datetime import datetime
 
 from sqlalchemy import and_
 from sqlalchemy import select as pick
-from sqlmodel import Field, Session, SQLModel, UTCDateTime, col, delete, or_, select
+from sqlmodel import Field, Session, SQLModel, col, delete, or_, select
 
 from bot.database.learners import Learners
-from bot.database.rows import AttemptRow, attempt_of, row_of
+from bot.database.rows import AttemptRow, UTCDateTime, attempt_of, row_of
 from bot.database.work import reads
 from bot.model import Attempt, Card, Finding, PointRecord
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlmodel import Field, Session, SQLModel, UTCDateTime
+from sqlmodel import Field, Session, SQLModel
 
 from bot.database.learners import Learners
-from bot.database.rows import row_of
+from bot.database.rows import UTCDateTime, row_of
 from bot.database.work import reads
 from bot.model import Dictation
 

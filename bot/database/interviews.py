@@ -8,9 +8,9 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import Field, Session, SQLModel, UTCDateTime, col, select
+from sqlmodel import Field, Session, SQLModel, col, select
 
-from bot.database.rows import AskedRow, AttemptRow, _only, asked_of, attempt_of, grade_of, grade_text, row_of
+from bot.database.rows import AskedRow, AttemptRow, UTCDateTime, _only, asked_of, attempt_of, grade_of, grade_text, row_of
 from bot.database.turns import OUTBOX, Turns
 from bot.database.work import reads, writes
 from bot.messages import Address

@@ -17,12 +17,12 @@ from sqlalchemy import Connection, Table, and_, insert
 from sqlalchemy import delete as remove
 from sqlalchemy import select as pick
 from sqlalchemy import update as change
-from sqlmodel import Field, Session, SQLModel, UTCDateTime, col, delete, or_, select, update
+from sqlmodel import Field, Session, SQLModel, col, delete, or_, select, update
 
 from bot import days
 from bot.database.appeals import AppealRow
 from bot.database.learners import WHOSE, Learners
-from bot.database.rows import AddressRow, AskedRow, AttemptRow, LearnerRow, OutboxRow
+from bot.database.rows import AddressRow, AskedRow, AttemptRow, LearnerRow, OutboxRow, UTCDateTime
 from bot.database.work import reads
 from bot.errors import StoreBusy
 from bot.links import WITHIN

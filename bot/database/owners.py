@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Table, and_, func, literal, or_, text
 from sqlalchemy import select as pick
-from sqlmodel import Field, Session, SQLModel, UTCDateTime, col, select
+from sqlmodel import Field, Session, SQLModel, col, select
 
 from bot.database.connection import sqlite_file
-from bot.database.rows import AttemptRow, InboxRow, LearnerRow, OutboxRow, row_of
+from bot.database.rows import AttemptRow, InboxRow, LearnerRow, OutboxRow, UTCDateTime, row_of
 from bot.database.turns import OUTBOX, Turns
 from bot.database.work import long, reads
 from bot.outbox import Lane

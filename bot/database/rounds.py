@@ -8,9 +8,21 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Index, func
-from sqlmodel import Field, Session, SQLModel, UTCDateTime, col, exists, select, update
+from sqlmodel import Field, Session, SQLModel, col, exists, select, update
 
-from bot.database.rows import AddressRow, AskedRow, AttemptRow, InboxRow, LearnerRow, OutboxRow, PractisedRow, grade_of, grade_text, row_of
+from bot.database.rows import (
+    AddressRow,
+    AskedRow,
+    AttemptRow,
+    InboxRow,
+    LearnerRow,
+    OutboxRow,
+    PractisedRow,
+    UTCDateTime,
+    grade_of,
+    grade_text,
+    row_of,
+)
 from bot.database.turns import Turns
 from bot.database.work import long, reads, writes
 from bot.messages import Address

@@ -201,7 +201,11 @@ class SQLite:
 
     def _connected(self, whose: str) -> Connection:
         made = self._connections.get(whose)
-        if made is None or made.invalidated:
+        if made is not None and made.in_transaction():  # its rollback failed, and nothing is known of it any more
+            made.invalidate()
+            made.close()
+            made = None
+        if made is None:
             made = self._connections[whose] = self.engine.connect()
         return made
 
