@@ -85,11 +85,16 @@ async def test_killed_at_every_write_send_receive_and_sync_of_a_tick_and_a_reply
     await books.check(doubled=IN_FLIGHT * killed)
 
 
-async def test_killed_at_an_await(books: Books, ready: Mortals) -> None:
-    """Before the step from one await to the next, whichever task's it is; each life a step further on."""
+async def test_killed_at_an_await(books: Books, ready: Mortals, tmp_path: Path) -> None:
+    """Before the step from one await to the next, whichever task's it is: lives that end at moments spread over one that did not."""
+    log = tmp_path / "steps"
+    await books.work(1)
+    assert await books.until_done_or_dead(ready, await books.life(ready, step=0, steps=str(log))) == 0
+    most, first = int(log.read_text()), 25
     killed = 0
-    for step in range(25, 25 + STEPS * 30, 30):
+    for number in range(STEPS):
         await books.work(1)
+        step = first + number * (most - first) // STEPS
         killed += await books.until_done_or_dead(ready, await books.life(ready, step=step)) == -signal.SIGKILL
     await books.work(1)
     assert await books.until_done_or_dead(ready, await books.life(ready)) == 0

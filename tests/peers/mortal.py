@@ -56,7 +56,8 @@ async def live(wanted: dict[str, Any], library: Any, grader: Any) -> None:
 
     database, api, token: as for `coach run`. worker: it receives nothing. lease: seconds. thinks: seconds for a grade. grace:
     seconds that an end may take. times: how many times Telegram's messages a second may be sent.
-    step: the step from one await to the next, counted over all tasks, before which it is killed. call, calls: the number of the
+    step, steps: the step from one await to the next, counted over all tasks, before which it is killed, 0 for none; and the file
+    where the number of steps that it took is left. call, calls: the number of the
     system call before which it is, and the file where the names of those that it made are left."""
     from adapters.house import House
     from adapters.metrics import Metrics
@@ -75,7 +76,7 @@ async def live(wanted: dict[str, Any], library: Any, grader: Any) -> None:
             await asyncio.sleep(wanted.get("thinks", 0))
             return await grader.grade(rubric, reply)
 
-    if wanted.get("step"):
+    if "step" in wanted:
         Counted.last = wanted["step"]
         asyncio.get_running_loop().set_task_factory(lambda loop, work, **rest: asyncio.Task(Counted(work), loop=loop, **rest))
     configure("info", json=True)
@@ -135,6 +136,8 @@ def main() -> None:
                 if "call" in wanted:
                     watched(wanted["call"], Path(wanted["calls"]))
                 asyncio.run(live(wanted, library, grader))
+                if "steps" in wanted:
+                    Path(wanted["steps"]).write_text(str(Counted.steps))
                 status = 0
             except NotImplementedError:
                 status = NOT_HERE
