@@ -15,7 +15,8 @@ from peers.kills import IN_FLIGHT, Books
 from peers.mortal import NOT_HERE, Mortals
 from peers.telegram import BotApiServer
 
-PARTS, KILLS = 2, int(os.environ.get("COACH_KILLS", "50"))
+KILLS = int(os.environ.get("COACH_KILLS", "50"))
+PARTS = max(2, KILLS // 100)
 """Lives that end at random, and the tests that they are shared out to. `make bench` asks for a thousand."""
 
 EVERY_CALL = bool(os.environ.get("COACH_EVERY_CALL"))
