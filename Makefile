@@ -44,7 +44,7 @@ bench: .venv/.dev postgres espeak
 	$(BIN)/python tests/bench/speech.py
 	$(BIN)/python tests/bench/figures.py
 
-# How well the grader agrees with markers; about two minutes, and some more where COACH_PUBLIC_SETS names a folder of public sets.
+# How well the grader agrees with markers; about a quarter of an hour, and more where COACH_PUBLIC_SETS names a folder of public sets.
 bench-grading: .venv/.dev
 	PYTHONPATH=tests $(BIN)/python -m bench.grading
 	PYTHONPATH=tests $(BIN)/python -m bench.metamorphic_all

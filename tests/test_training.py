@@ -112,3 +112,49 @@ def test_what_is_learnt_without_a_question_has_seen_no_marked_reply_to_it(librar
     assert list(left.sources) == ["test-set", ""]
     assert list(left.features[:, 0]) == [len(sources) - 2, len(sources) - 1]
     assert len(left.labels) == len(left.counts) == 2
+
+
+def test_the_mean_of_two_weights_lies_half_way_between_what_their_numbers_stand_for(tmp_path: Path) -> None:
+    with np.load(small(tmp_path / "small.npz"), allow_pickle=False) as kept:
+        one = dict(kept)
+    doubled = {name: array * np.float32(2) if name.endswith(".factors") else array for name, array in one.items()}
+
+    same, mean = convert.mean(one, one), convert.mean(one, doubled)
+    assert all(np.array_equal(same[name], array) for name, array in one.items() if name != "about")
+    assert same.keys() == mean.keys() == one.keys() - {"about"}
+    for name, factors in ((name, f"{name}.factors") for name in one if f"{name}.factors" in one):
+        stands_for = mean[name] * mean[factors][:, None]
+        assert np.allclose(stands_for, 1.5 * (one[name] * one[factors][:, None]), rtol=1e-5), name
+
+
+def test_lines_for_tuning_alone_come_to_their_question(tmp_path: Path) -> None:
+    """To its point or its misconception; one of what is no longer in the packs is left out."""
+    plain = {one.id: one for one in read(default_folder())}
+    one = next(material for material in plain.values() if material.misbeliefs)
+    point, belief = one.points[0], one.misbeliefs[0]
+    rows = [
+        {"question": one.id, "of": point.id, "kind": "true", "text": "so it is"},
+        {"question": one.id, "of": point.id, "kind": "wrong", "text": "so it is not"},
+        {"question": one.id, "of": belief.id, "kind": "believed", "text": "so I thought"},
+        {"question": "gone", "of": "gone", "kind": "true", "text": "long ago"},
+    ]
+    file = tmp_path / "lines.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    more = {material.id: material for material in read(default_folder(), file)}
+
+    assert more.keys() == plain.keys()
+    assert more[one.id].points[0].true == (*point.true, "so it is")
+    assert more[one.id].points[0].wrong == (*point.wrong, "so it is not")
+    assert more[one.id].misbeliefs[0].texts == (*belief.texts, "so I thought")
+    assert [name for name, material in more.items() if material != plain[name]] == [one.id]
+
+
+def test_every_line_for_tuning_has_its_point_or_misconception() -> None:
+    known = {
+        (one.id, name)
+        for one in read(default_folder())
+        for name in (*(f"p {point.id}" for point in one.points), *(f"m {belief.id}" for belief in one.misbeliefs))
+    }
+    for row in marked("lines"):
+        assert (row["question"], f"{'m' if row['kind'] == 'believed' else 'p'} {row['of']}") in known, row
+        assert row["kind"] in ("true", "wrong", "believed")

@@ -57,10 +57,7 @@ CLEAR = ("right", "words_any", "states_any")
 """The columns of which `_compared` tells how clear the reply is on its clearer half of points, and how far each point is from that."""
 
 LEAST = 4
-"""Words of the shortest stretch that is known for one of a misconception's line."""
-
-QUOTED = 5
-"""Words in a row from which a segment is known for one of the model answer."""
+"""Words of the shortest stretch that is known for one of a misconception's line, or for a segment of the model answer."""
 
 SLIPS = 2
 """Misspelt words in a sentence from which its signs are not trusted to tell a denial."""
@@ -231,7 +228,7 @@ class Gatherer:
             said_so = tuple(
                 _first(said, _home(text, windows, denies[:, k])) for k, (said, text) in enumerate(zip(said_so, made_by, strict=True))
             )
-            known = [i for i, window in enumerate(windows) if quoted[i] and len(window.text.split()) >= QUOTED]
+            known = [i for i, window in enumerate(windows) if quoted[i] and len(window.text.split()) >= LEAST]
             taken = tuple(frozenset(i for i in known if not _shared(windows[i].text, text)) for text in made_by)
         turned = tuple(
             _first(_turned(point, k, windows, words_wrong, words_right), _denied(k, said_of, about, words_right, quoted))

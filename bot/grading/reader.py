@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from bot.content import Library, Point, Rubric
 from bot.grading import arithmetic, formulas, gates, inequalities
 from bot.grading.encoder import Encoder, WeightsError
-from bot.grading.evidence import FEATURES, KEPT, QUOTED, Evidence, Gatherer, Numbers
+from bot.grading.evidence import FEATURES, KEPT, Evidence, Gatherer, Numbers
 from bot.grading.reading import LONGEST, Window, segments, shortened
 from bot.model import Finding, Grade, Mistaken, Verdict
 
@@ -44,6 +44,9 @@ _NUMBER = re.compile(
     r"|(?:twen|thir|for|fif|six|seven|eigh|nine)ty|hundreds?|thousands?|millions?|half|halves|third|quarter|percent|double|twice)\b",
     re.IGNORECASE,
 )
+
+QUOTED = 5
+"""Words in a row from which a segment is known for one of the model answer."""
 
 CONTRADICTED = 3
 CLASSES = (Finding.COVERED, Finding.PARTLY, Finding.MISSING, Finding.CONTRADICTED)

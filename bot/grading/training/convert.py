@@ -140,6 +140,23 @@ def published(arrays: Mapping[str, NDArray[np.generic]], layers: int) -> dict[st
     return made
 
 
+def mean(one: Mapping[str, NDArray[np.generic]], other: Mapping[str, NDArray[np.generic]]) -> Arrays:
+    """Half way between the arrays of two weights files of one form, but for `about`: of what their whole numbers stand for."""
+    made: Arrays = {}
+    for name in one.keys() - {"about"}:
+        factors = f"{name}.factors"
+        if name.endswith(".factors"):
+            continue
+        if all(np.array_equal(one[part], other[part]) for part in (name, factors) if part in one):
+            made.update({part: one[part] for part in (name, factors) if part in one})
+        elif factors in one:
+            first, second = (np.asarray(file[name], np.float32) * np.asarray(file[factors], np.float32)[:, None] for file in (one, other))
+            made[name], made[factors] = whole(np.asarray((first + second) / 2, np.float32))
+        else:
+            made[name] = (np.asarray(one[name], np.float32) + np.asarray(other[name], np.float32)) / np.float32(2)
+    return made
+
+
 def _norm(tensors: Mapping[str, Floats], name: str) -> Floats:
     return np.stack([tensors[f"{name}.weight"], tensors[f"{name}.bias"]])
 

@@ -1,7 +1,7 @@
 r"""The command that makes the encoder's weights file.
 
     python -m bot.grading.training.encoder --from DIR --replies tests/grading/own.jsonl --out first.npz
-    python -m bot.grading.training.encoder --on first.npz --replies tests/grading/own.jsonl --out bot/grading/weights/encoder.npz
+    python -m bot.grading.training.encoder --on first.npz --replies tests/grading/own.jsonl --mean --out bot/grading/weights/encoder.npz
 
 `--from` is a folder with the published all-MiniLM-L6-v2: `model.safetensors` and `vocab.txt`. Needs torch and about half an hour of
 one processor core each. It prints as it goes how well the judge does on questions that it is not tuned on. Then `python -m
@@ -44,8 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--on", type=Path, help="a weights file to go on from, instead of --from")
     parser.add_argument("--replies", type=Path, required=True, help="marked replies (JSON lines); those marked `held` are not used")
     parser.add_argument("--content", type=Path, default=default_folder(), help="the packs; those that come with the coach by default")
+    parser.add_argument("--lines", type=Path, help="further lines of the packs' questions, for tuning alone (JSON lines)")
     parser.add_argument("--out", type=Path, required=True, help="the weights file to write (.npz)")
     parser.add_argument("--steps", type=int, help="500, or 590 from the published weights")
+    parser.add_argument("--mean", action="store_true", help="write what lies half way between the weights of --on and the tuned ones")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1, help="of torch; a second one costs much on a busy machine and gains little")
     chosen = parser.parse_args(arguments)
@@ -53,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     if (chosen.source is None) == (chosen.on is None):
         parser.error("--from or --on is needed, and not both")
+    if chosen.mean and chosen.on is None:
+        parser.error("--mean goes on from the weights of --on")
     try:
         import torch
 
@@ -85,13 +89,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if begun:
         model.learned(begun)
     split = Pieces(vocabulary.rstrip("\n").split("\n"))
-    everything = read(chosen.content)
+    everything = read(chosen.content, chosen.lines)
     apart = validation.drawn(_apart(everything, chosen.content), random.Random(chosen.seed))
 
     def write(tuned: Reader) -> int:
         arrays = {**convert.common(tensors, vocabulary), **convert.tower({**tensors, **tuned.tower.tensors()}, "text", plan.layers)}
         arrays["types"] = arrays["types"][0]
         arrays |= tuned.arrays()
+        if chosen.mean:
+            arrays = convert.mean(begun, arrays)
         about = {"source": SOURCE, "sha256": PUBLISHED, "text_layers": plan.layers, "labels": list(LABELS)}
         return convert.write(chosen.out, arrays, about)
 

@@ -31,7 +31,7 @@ from bot.grading.training.texts import spared
 
 Floats = NDArray[np.float64]
 
-SEED, MODELS = 1, 5
+SEED, MODELS = 1, 10
 
 COUNTS = {
     "marked": 3.0, "hard": 1.0, "cut": 0.1, "hard cut": 0.1,

@@ -7,6 +7,7 @@ to say.
 from __future__ import annotations
 
 import hashlib
+import json
 import random
 import re
 import string
@@ -68,9 +69,12 @@ class Material:
     asked: tuple[str, ...] = ()  # the prompt and its other wordings: said back, they make no point
 
 
-def read(folder: Path) -> list[Material]:
+def read(folder: Path, more: Path | None = None) -> list[Material]:
     """Every question and follow-up of a pack, in the order of file names. Raises ValueError on TOML that
-    can't be read."""
+    can't be read.
+
+    more: further lines for tuning alone (JSON lines: the id of the question and of its point or misconception, "true", "wrong" or
+    "believed", and the text); a line of what is no longer in the packs is left out."""
     found: list[Material] = []
     for path in sorted(folder.glob("*/*.toml")):
         try:
@@ -79,10 +83,34 @@ def read(folder: Path) -> list[Material]:
             raise ValueError(f"{path}: {problem}") from problem
         for entry in topic.get("questions", []):
             found.append(_material(entry["id"], topic["section"], entry))
-            for more in entry.get("followups", []):
-                if more.get("points"):
-                    found.append(_material(f"{entry['id']}/{more['id']}", topic["section"], more))
-    return found
+            for further in entry.get("followups", []):
+                if further.get("points"):
+                    found.append(_material(f"{entry['id']}/{further['id']}", topic["section"], further))
+    return found if more is None else _with(found, more)
+
+
+def _with(materials: list[Material], more: Path) -> list[Material]:
+    """The materials with the lines of a file."""
+    lines: dict[tuple[str, str, str], list[str]] = {}
+    for row in map(json.loads, more.read_text(encoding="utf-8").splitlines()):
+        lines.setdefault((row["question"], row["of"], row["kind"]), []).append(row["text"])
+
+    def of(one: Material, name: str, kind: str) -> list[str]:
+        return lines.get((one.id, name, kind), [])
+
+    return [
+        replace(
+            one,
+            points=tuple(
+                Point(point.id, (*point.true, *of(one, point.id, "true")), (*point.wrong, *of(one, point.id, "wrong")))
+                for point in one.points
+            ),
+            misbeliefs=tuple(
+                Misbelief(belief.id, (*belief.texts, *of(one, belief.id, "believed")), belief.reverses) for belief in one.misbeliefs
+            ),
+        )
+        for one in materials
+    ]
 
 
 def tunable(materials: Sequence[Material]) -> list[Material]:

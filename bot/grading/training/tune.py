@@ -6,7 +6,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,13 +48,16 @@ class Plan:
     frozen: int = 3
     steps: int = 500
     rate: float = 1e-4  # the peak; rises over the first tenth, then falls to zero along a cosine
-    pairs: int = 360  # in a step, at most
+    pairs: int = 400  # in a step, at most
+    twins: int = 45  # of a true and a false line in a step, at most
     seed: int = 1
     temperature: float = 0.06  # of the contrastive loss
     likeness: float = 0.25  # weight of the contrastive loss
     judge: float = 6.0  # how much faster the judge learns than the layers
     half: float = 40.0  # steps in which the running mean of the weights forgets half
     kept: int = 25  # steps from one checkpoint to the next
+    margin: float = 2.0  # by how much a true line should be judged to state rather than deny a claim, above a false one beside it
+    apart: float = 0.2  # weight of that
 
 
 ANEW = Plan(frozen=2, steps=590, rate=1.2e-4, judge=10.0)
@@ -65,11 +68,13 @@ ANEW = Plan(frozen=2, steps=590, rate=1.2e-4, judge=10.0)
 class Batch:
     """Texts, the group of meaning of each (or None), and judged pairs (claim, passage, label) of their indices.
 
+    twins: a claim, a passage that states it, and the one that denies it in the words likest to that.
     elsewhere: pairs of a claim of one question with a passage of another. far: whether those two are of different sections."""
 
     texts: list[str] = field(default_factory=list)
     groups: list[tuple[int, Any] | None] = field(default_factory=list)
     pairs: list[tuple[int, int, int]] = field(default_factory=list)
+    twins: list[tuple[int, int, int]] = field(default_factory=list)
     elsewhere: list[tuple[int, int, int]] = field(default_factory=list)
     far: bool = False
 
@@ -145,17 +150,23 @@ def tune(
         vectors = read[2].detach()
         batch.pairs += [pair for pair in batch.elsewhere if batch.far or float(vectors[pair[0]] @ vectors[pair[1]]) < NEAR]
         rng.shuffle(batch.pairs)
-        pairs = batch.pairs[: plan.pairs]
+        rng.shuffle(batch.twins)
+        twins = batch.twins[: plan.twins]
+        pairs = [*batch.pairs[: plan.pairs - 2 * len(twins)], *_parts(twins)]
         lengths = read[1].sum(dim=1).tolist()
-        pairs.sort(key=lambda pair: lengths[pair[0]] + lengths[pair[1]])
-        loss = torch.zeros(())
+        order_of = sorted(range(len(pairs)), key=lambda number: lengths[pairs[number][0]] + lengths[pairs[number][1]])
+        parts = []
         for first in range(0, len(pairs), 128):
-            chunk = pairs[first : first + 128]
-            logits = model.judge(read, torch.tensor([pair[0] for pair in chunk]), torch.tensor([pair[1] for pair in chunk]))
-            wanted = _wanted([pair[2] for pair in chunk])
-            loss = loss - (functional.log_softmax(logits, dim=1) * wanted).sum() / len(pairs)
-            right += int((logits.argmax(dim=1) == wanted.argmax(dim=1)).sum())
+            chunk = [pairs[number] for number in order_of[first : first + 128]]
+            parts.append(model.judge(read, torch.tensor([pair[0] for pair in chunk]), torch.tensor([pair[1] for pair in chunk])))
+        logits = torch.cat(parts)[torch.tensor(order_of).argsort()]
+        wanted = _wanted([pair[2] for pair in pairs])
+        loss = -(functional.log_softmax(logits, dim=1) * wanted).sum() / len(pairs)
+        right += int((logits.argmax(dim=1) == wanted.argmax(dim=1)).sum())
         seen += len(pairs)
+        if twins:
+            sides = (logits[:, STATES] - logits[:, DENIES])[-2 * len(twins) :].view(-1, 2)
+            loss = loss + plan.apart * functional.softplus(plan.margin - sides[:, 0] + sides[:, 1]).mean()
         step_of(loss + plan.likeness * _likeness(read[2], batch, plan), step)
         _follow(mean, model, max(1 - 0.5 ** (1 / plan.half), 1 / (step + 2)))
         if step % plan.kept == plan.kept - 1:
@@ -218,8 +229,20 @@ def _question(batch: Batch, material: Material, replies: Sequence[Reply], base: 
         free = [point for point in claims if point not in but]
         batch.pairs.extend((claim(point), passage, NEITHER) for point in rng.sample(free, min(count, len(free))))
 
+    stating: dict[str, dict[str, int]] = {}
+
+    def against(point: str, passage: int, beside: str | None) -> None:
+        """A passage that denies a point, and the line `beside` it that states the point in nearly the same words, if there is one."""
+        if beside is None:
+            batch.pairs.append((claim(point), passage, DENIES))
+        else:
+            batch.twins.append((claim(point, beside), stating[point][beside], passage))
+
     for place, point in enumerate(material.points):
-        for text in rng.sample(point.true[1:], min(3, len(point.true) - 1)):
+        found = stating[point.id] = {}
+        wrong = [*point.wrong, *(text for belief in material.misbeliefs if belief.reverses == point.id for text in belief.texts)]
+        chosen = rng.sample(wrong, min(3, len(wrong)))
+        for text in _beside(point.true[1:], chosen, 3, rng):
             said = noisy(text, rng)
             if rng.random() < 0.1 and len(claims) > 1:
                 beside = rng.choice([one for one in material.points if one is not point])
@@ -229,22 +252,18 @@ def _question(batch: Batch, material: Material, replies: Sequence[Reply], base: 
                 batch.pairs += [(claim(point.id, text), passage, STATES), (claim(beside.id), passage, STATES)]
                 neither(passage, {point.id, beside.id}, 1)
             else:
-                passage = batch.add(said, (base, place))
+                passage = found[text] = batch.add(said, (base, place))
                 batch.pairs.append((claim(point.id, text), passage, STATES))
                 neither(passage, {point.id}, 2)
-        wrong = [*point.wrong, *(text for belief in material.misbeliefs if belief.reverses == point.id for text in belief.texts)]
-        for text in rng.sample(wrong, min(2, len(wrong))):
+        for text in chosen:
             passage = batch.add(noisy(text, rng), (base, f"not {place}"))
-            batch.pairs.append((claim(point.id), passage, DENIES))
+            against(point.id, passage, _likest(text, found))
             neither(passage, {point.id}, 1)
         for _ in range(1 if rng.random() < 0.8 else 2):
-            text = rng.choice(point.true)
+            text = rng.choice(list(found) or point.true)
             other = turned(text, rng)
             if other:
-                passage = batch.add(noisy(other, rng), (base, f"not {place}"))
-                batch.pairs.append((claim(point.id), passage, DENIES))
-                if rng.random() < 0.3:  # ... and what it was made of states the point
-                    batch.pairs.append((claim(point.id, text), batch.add(noisy(text, rng), (base, place)), STATES))
+                against(point.id, batch.add(noisy(other, rng), (base, f"not {place}")), text if text in found else None)
         if rng.random() < 0.5:
             other = renumbered(rng.choice(point.true), point.true[0], rng)
             if other:
@@ -252,7 +271,11 @@ def _question(batch: Batch, material: Material, replies: Sequence[Reply], base: 
     for place, belief in enumerate(material.misbeliefs):
         for text in rng.sample(belief.texts[1:], min(2, len(belief.texts) - 1)):
             passage = batch.add(noisy(text, rng), (base, 100 + place))
-            batch.pairs.append((beliefs[belief.id], passage, STATES))
+            true = stating.get(belief.reverses, {})
+            if (near := _likest(text, true)) is not None:
+                batch.twins.append((beliefs[belief.id], passage, true[near]))
+            else:
+                batch.pairs.append((beliefs[belief.id], passage, STATES))
             if len(beliefs) > 1:
                 batch.pairs.append((beliefs[rng.choice([one for one in beliefs if one != belief.id])], passage, NEITHER))
             if rng.random() < 0.3 or not belief.reverses:
@@ -270,6 +293,24 @@ def _question(batch: Batch, material: Material, replies: Sequence[Reply], base: 
         neither(batch.add(rng.choice(EMPTY)), set(), 2)
     for reply in rng.sample(replies, min(4, len(replies))):
         _reply(batch, material, reply, base, claim, beliefs, rng)
+
+
+def _likest(text: str, lines: Iterable[str]) -> str | None:
+    """Of `lines` the one that shares the most words with a text; None where there is no line."""
+    words = set(text.lower().split())
+    return max(lines, key=lambda line: len(words & (own := set(line.lower().split()))) / len(words | own), default=None)
+
+
+def _beside(lines: Sequence[str], wrong: Sequence[str], count: int, rng: random.Random) -> list[str]:
+    """`count` of a point's lines: those that are likest to the `wrong` ones, then others by chance."""
+    near = [found for text in wrong if (found := _likest(text, lines)) is not None and rng.random() < 0.7]
+    order = list(dict.fromkeys([*near, *rng.sample(lines, len(lines))]))[:count]
+    return order
+
+
+def _parts(twins: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """Both pairs of each."""
+    return [pair for claim, true, false in twins for pair in ((claim, true, STATES), (claim, false, DENIES))]
 
 
 def _replies(batch: Batch, material: Material, replies: Sequence[Reply], count: int, rng: random.Random) -> None:
