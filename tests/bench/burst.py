@@ -60,7 +60,7 @@ async def work(books: Books, number: int) -> None:
 async def burst(number: int, times: int) -> None:
     began = 0.0
     arrivals: list[tuple[float, int]] = []
-    with tempfile.TemporaryDirectory() as name, mortals(Path(name)) as ready:
+    with tempfile.TemporaryDirectory() as name, mortals(Path(name), XDG_CACHE_HOME=name) as ready:
         async with BotApiServer(limits=times) as server:
             books = Books(server, Path(name) / "coach.db")
             await work(books, number)
@@ -68,12 +68,12 @@ async def burst(number: int, times: int) -> None:
                 await person.says(REPLY)
             began = time.perf_counter()
             life = await books.life(ready, times=times)
-            while len(server.delivered) < 2 * number and (time.perf_counter() - (arrivals[-1][0] if arrivals else began) < SILENCE):
+            while len(server.delivered) < 2 * number and time.perf_counter() - (arrivals[-1][0] if arrivals else began) < SILENCE:
                 await asyncio.sleep(0.5)
                 if len(server.delivered) > (arrivals[-1][1] if arrivals else 0):
                     arrivals.append((time.perf_counter(), len(server.delivered)))
-                if len(arrivals) % 60 == 1:
-                    print(f"  {time.perf_counter() - began:.0f} s: {len(server.delivered):,} sent", file=sys.stderr)
+                    if len(arrivals) % 60 == 0:
+                        print(f"  {time.perf_counter() - began:.0f} s: {len(server.delivered):,} sent", file=sys.stderr)
             took = time.perf_counter() - began
             await asyncio.sleep(2.0)  # whatever else it might send
             os.kill(life, signal.SIGTERM)

@@ -188,7 +188,7 @@ class Mortals:
 
 
 @contextmanager
-def mortals(folder: Path) -> Iterator[Mortals]:
+def mortals(folder: Path, **environment: str) -> Iterator[Mortals]:
     """The ready process, for as long as it is entered; what its lives log is in `folder`."""
     log = folder / "lives.log"
     kept = {name: value for name, value in os.environ.items() if not name.startswith("COACH_")}
@@ -198,7 +198,7 @@ def mortals(folder: Path) -> Iterator[Mortals]:
     with log.open("ab") as written:
         pipe = subprocess.PIPE
         process = subprocess.Popen(
-            command, cwd=ROOT / "tests", env=kept | own, stdin=pipe, stdout=pipe, stderr=written, text=True,
+            command, cwd=ROOT / "tests", env=kept | own | environment, stdin=pipe, stdout=pipe, stderr=written, text=True,
             start_new_session=True,
         )  # fmt: skip
         ready = Mortals(process, log)
