@@ -129,7 +129,9 @@ async def test_two_workers_share_what_is_due_none_twice_none_lost(
     server: BotApiServer, store: Database, postgres_url: str, tmp_path: Path, ready: Mortals
 ) -> None:
     """One of them is begun as `coach run --worker`."""
-    people = await _due(store, server, 24)
+
+    async def both_live() -> bool:
+        return bool(await _rows(store, "SELECT 1 FROM worker HAVING count(*) = 2"))
 
     async def both_send() -> bool:
         return bool(await _rows(store, "SELECT 1 FROM outbox WHERE state = 'sending' HAVING count(DISTINCT worker) = 2"))
@@ -137,6 +139,8 @@ async def test_two_workers_share_what_is_due_none_twice_none_lost(
     go = asyncio.Event()
     server.fault("sendMessage", hold=go, times=None)
     async with process(server, postgres_url, tmp_path, "--worker") as one, forked(ready, server, postgres_url) as two:
+        await _until(both_live)
+        people = await _due(store, server, 24)
         await _until(both_send)
         go.set()
         await _until(lambda: _sent(store, 24))
