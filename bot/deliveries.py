@@ -210,10 +210,12 @@ class _Line:
             return []
 
     async def _rest(self) -> None:
-        """Returns when something may be there to be claimed."""
-        woken = False
-        while True:
-            pause, due = LONGEST_REST, None
+        """Returns when something may be there to be claimed, and soon in any case: what another process left in the middle of being
+        sent is seen by a claim alone."""
+        clock = asyncio.get_running_loop().time
+        until, woken = clock() + LONGEST_REST, False
+        while (longest := until - clock()) > 0:
+            pause, due = longest, None
             with suppress(StoreError):
                 due = await self._store.next_at([self.platform])
                 if due is None and not self.running and not self._wake.is_set():
@@ -221,11 +223,11 @@ class _Line:
                 if due is not None:
                     pause = min(pause, max(0.0, (due - self._now()).total_seconds()))
             # Where something is ready but its chat or its lane is busy, that one's own task wakes us when it is done.
-            full = self.running or self.pacing.closed(Lane.BULK, asyncio.get_running_loop().time())
+            full = self.running or self.pacing.closed(Lane.BULK, clock())
             if pause <= 0 and woken:
                 return
             try:
-                await asyncio.wait_for(self._wake.wait(), pause or (LONGEST_REST if full else SHORTEST_REST))
+                await asyncio.wait_for(self._wake.wait(), pause or (longest if full else SHORTEST_REST))
             except TimeoutError:
                 return
             if due is not None or self._away or self._finishing or self._stopping.is_set():

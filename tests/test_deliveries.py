@@ -13,8 +13,9 @@ from bot.content import Library
 from bot.database.postgres import PostgreSQL
 from bot.database.sqlite import SQLite
 from bot.errors import AddressGone, SendLater, SendRefused, SendUnclear
-from bot.messages import Address, Reply
-from bot.outbox import UNLIMITED, Pace
+from bot.messages import Address, Reply, say
+from bot.model import Changes
+from bot.outbox import UNLIMITED, Lane, Owed, Pace
 
 ANN = Address("paper", "ann", "ann")
 BOB = Address("paper", "bob", "bob")
@@ -185,6 +186,19 @@ async def test_a_graded_reply_costs_the_database_little(library: Library, databa
     assert "/100" in paper.sent[-1][1]
     assert len(said) <= (30 if home.store.shared else 20), said
     assert not any(one.startswith("WITH heads") for one in said)
+
+
+async def test_what_nobody_sends_any_more_is_taken_over_however_much_goes_on(library: Library, database: str) -> None:
+    """Its sender is gone, and this process is told of something new all the time."""
+    paper = Paper()
+    async with world(library, database) as home, couriers(home, [paper]) as courier:
+        lost = Owed("lost", BOB, Lane.REPLY, "reply", say("found"))
+        await home.store.record("m", BOB, Changes(), [lost], home.clock(), lambda _owed: None)
+        home.clock.move(seconds=60)
+        async with asyncio.timeout(20):
+            while paper.to("bob") != ["found"]:
+                courier.wake()
+                await asyncio.sleep(0.01)
 
 
 async def test_one_learner_who_blocked_the_coach_stops_nobody_else(library: Library, database: str) -> None:
