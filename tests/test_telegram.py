@@ -295,6 +295,24 @@ async def test_a_reply_is_graded_where_typing_can_not_be_shown(stage: Stage, ann
     assert "50/100" in (await ask(ann, "words")).text
 
 
+async def test_a_crowd_that_is_shown_typing_holds_up_no_message(stage: Stage, grader: Echo) -> None:
+    """The client's connections are few, and one whose request is given up in the middle may be lost to all who come later."""
+    hold = asyncio.Event()
+    shown = stage.server.fault("sendChatAction", times=None, hold=hold)
+    crowd = [stage.server.person("Somebody") for _ in range(60)]
+    for person in crowd:
+        await person.says("/next precision")
+    for person in crowd:
+        await person.next_message()
+        await person.says("I think slowly")
+    await stage.server.wait_for(lambda: len(grader.replies) == len(crowd))
+
+    grader.go.set()
+    assert all(["50/100" in (await person.next_message()).text for person in crowd])
+    assert 0 < len(shown.hits) < 30
+    hold.set()
+
+
 # ---------------------------------------------------------------------------------------------- buttons
 
 

@@ -42,6 +42,9 @@ PATIENCE = 20.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 60.0
 """Seconds before something that failed is tried again; twice as many each time."""
 
+MOST_SHOWN = 8
+"""Chats that are told at one time that the coach is typing; what is sent must not wait behind them."""
+
 TURNS = 30.0
 """Seconds that turns under way have to end where the coach stops and nobody says how long."""
 
@@ -115,6 +118,7 @@ class Telegram:
         self._half_sent: dict[str, int] = {}
         self._sending: set[asyncio.Task[Any] | None] = set()
         self._answering: set[asyncio.Task[None]] = set()
+        self._showing: set[asyncio.Task[None]] = set()
         self._ready = False
         self._closed = False
         self.connected = False
@@ -166,7 +170,7 @@ class Telegram:
         if self._sending:
             # Cut off in the middle, a message would come a second time after the restart.
             await asyncio.wait({task for task in self._sending if task is not None}, timeout=10)
-        for task in self._answering:
+        for task in (*self._answering, *self._showing):
             task.cancel()
         await self._recordings.close()
         if self._application.running:
@@ -415,11 +419,18 @@ class Telegram:
             return
 
         async def show() -> None:
-            with suppress(TelegramError):
-                await self._bot.send_chat_action(int(message.address.chat), ChatAction.TYPING)
+            # A request that is cut off in the middle may take its connection along for ever: it ends by itself, after the turn.
+            if len(self._showing) < MOST_SHOWN:
+                showing = asyncio.create_task(self._show(int(message.address.chat)))
+                self._showing.add(showing)
+                showing.add_done_callback(self._showing.discard)
 
         async with repeated(show, 4):
             yield
+
+    async def _show(self, chat: int) -> None:
+        with suppress(TelegramError):
+            await self._bot.send_chat_action(chat, ChatAction.TYPING)
 
     # ------------------------------------------------------------------------------------------ sending
 
