@@ -10,7 +10,7 @@ import pytest
 
 from bot.content import Library, Rubric
 from bot.grading import gates
-from bot.grading.reading import LONGEST, segments, shortened
+from bot.grading.reading import LONGEST, segments, shortened, stems
 
 REPLIES = Path(__file__).parent / "grading"
 
@@ -138,14 +138,30 @@ def _texts(rubric: Rubric) -> Iterator[str]:
         "Thank you so much for this great question, you are a wonderful interviewer.",
         "precision recall accuracy gradient entropy kernel bagging boosting dropout softmax embedding pipeline",
         "What is the difference between bias and variance in a model?",
+        "It has to do with the model and the variance.",
+        "The difference depends on the data.",
     ],
 )
-def test_pleasantries_keywords_and_the_question_said_back_are_no_evidence(more: str) -> None:
+def test_pleasantries_keywords_and_what_the_question_gives_away_are_no_evidence(more: str) -> None:
     own = "Bias is the part of the error that stays however much data there is."
     kept, orders = gates.evidence(segments(f"{own} {more}"), "What is the difference between bias and variance in a model?")
 
     assert [window.text for window in kept] == [own]
     assert not orders
+
+
+def test_nothing_of_a_model_answer_or_an_earnest_reply_is_taken_for_a_mere_mention(library: Library) -> None:
+    """What says that one thing depends on another says something, unless the question has said it."""
+    rows = [json.loads(line) for name in ("dev", "own") for line in (REPLIES / f"{name}.jsonl").read_text("utf-8").splitlines()]
+    said = [(question, question.answer) for question in library.questions.values()]
+    said += [(library.questions[row["question_id"]], row["answer"]) for row in rows if row["mark"] >= 50]
+
+    assert [
+        window.text
+        for question, text in said
+        for window in segments(text)
+        if gates.mentions(window.text, frozenset(stems(question.prompt)))
+    ] == []
 
 
 def test_the_whole_question_said_back_leaves_nothing_of_itself(library: Library) -> None:

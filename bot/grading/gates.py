@@ -165,16 +165,35 @@ _PLEASANT = re.compile(
 _PLEASANT_HINTS = ("thank", "question", "interviewer", "coach", "you", "enjoy", "love")
 """One of them stands in whatever _PLEASANT finds."""
 
+_ABOUT = re.compile(
+    r"\b(?:ha(?:s|ve)|having|had)\s+(?:\w+\s+){0,2}to\s+do\s+with\b|\b(?:is|are|it's)\s+(?:all\s+|mostly\s+|basically\s+)?about\b"
+    r"|\b(?:is|are)\s+(?:\w+\s+)?(?:related|connected|linked)\s+(?:to|with)\b|\b(?:comes?\s+down\s+to|depends?\s+on)\b",
+    re.IGNORECASE,
+)
+_OF_EVERYTHING = frozenset(
+    stems(
+        """answer reason cause problem issue thing everything something matter question topic model data dataset algorithm method system
+        approach technique training learning machine network feature value number result way case context situation things related connected
+        linked depends comes down"""
+    )
+)
+"""Words with which anything in this field may be spoken about."""
+
 LEAST = 4
 """Words that carry meaning from which a stretch may be the question said back; where it asks, one is enough."""
 
 
 def evidence(windows: list[Window], prompt: str = "") -> tuple[list[Window], bool]:
     """The windows that may be evidence, and whether some were instructions to the grader. Left out are those, pleasantries, a
-    heap of keywords amid sentences, and the question said back word for word."""
+    heap of keywords amid sentences, the question said back word for word, and that it is about something that the question names."""
     ordered = [window for window in windows if not orders(window.text)]
     back = _said_back(ordered, stems(prompt))
-    kept = [window for number, window in enumerate(ordered) if number not in back and not _pleasant(window.text) and not heap(window.text)]
+    asked = frozenset(stems(prompt))
+    kept = [
+        window
+        for number, window in enumerate(ordered)
+        if number not in back and not (_pleasant(window.text) or heap(window.text) or mentions(window.text, asked))
+    ]
     if all(heap(window.text) for window in ordered):  # nothing but heaps: the whole is one, which has a note of its own
         kept = ordered
     return kept, len(ordered) < len(windows)
@@ -183,6 +202,11 @@ def evidence(windows: list[Window], prompt: str = "") -> tuple[list[Window], boo
 def _pleasant(text: str) -> bool:
     low = " ".join(text.lower().split())
     return any(hint in low for hint in _PLEASANT_HINTS) and _PLEASANT.search(text) is not None
+
+
+def mentions(text: str, asked: frozenset[str]) -> bool:
+    """Whether a stretch says no more than that the matter has to do with what the question names itself."""
+    return _ABOUT.search(text) is not None and asked | _OF_EVERYTHING >= set(stems(text))
 
 
 def _said_back(windows: list[Window], asked: tuple[str, ...]) -> set[int]:
