@@ -147,21 +147,26 @@ def ours(name: str, library: Library, judge: Any, plain: PlainGrader) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("sets", nargs="*", default=["dev", "own", "hard", "aside"], help="some of dev, own, hard, aside")
+    parser.add_argument("sets", nargs="*", default=["dev", "own", "hard", "aside", "fresh"], help="some of dev, own, hard, aside, fresh")
     folder = os.environ.get("COACH_PUBLIC_SETS")
     parser.add_argument("--public", metavar="DIR", type=Path, default=folder and Path(folder), help="public sets; COACH_PUBLIC_SETS")
     chosen = parser.parse_args(arguments)
     library = load(default_folder())
     gatherer = Gatherer(Remembering.load(WEIGHTS / "encoder.npz"), library)
     learnt = gathered([HERE / f"{name}.jsonl" for name in ("own", "dev")], library, gatherer)
-    judges = {"dev": LeftOut(gatherer, learnt, folds())} if set(chosen.sets) != {"aside"} else {}
+    shipped = ReaderGrader(gatherer, Head.load(WEIGHTS / "head.json"))
+    by_question = LeftOut(gatherer, learnt, folds()) if set(chosen.sets) - {"aside", "fresh"} else None
     for name in chosen.sets:
-        apart = [sorted({row["question_id"] for row in rows("aside")})]
-        ours(name, library, LeftOut(gatherer, learnt, apart) if name == "aside" else judges["dev"], PlainGrader())
+        judge: Any = by_question
+        if name == "aside":
+            judge = LeftOut(gatherer, learnt, [sorted({row["question_id"] for row in rows("aside")})])
+        elif name == "fresh":  # nothing was fitted on replies to its questions
+            judge = shipped
+        ours(name, library, judge, PlainGrader())
     if chosen.public is None:
         print("\nThe public sets were skipped: COACH_PUBLIC_SETS names no folder.")
     else:
-        public(chosen.public, ReaderGrader(gatherer, Head.load(WEIGHTS / "head.json")))
+        public(chosen.public, shipped)
     return 0
 
 
