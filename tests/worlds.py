@@ -97,6 +97,7 @@ def kept() -> Path:
 def kept_in(folder: Path) -> Iterator[Path]:
     """A folder with what is `kept`, for a process that notes things of its own beside it; what that reads is kept as well."""
     folder.mkdir(exist_ok=True)
+    kept().mkdir(parents=True, exist_ok=True)
     for file in kept().glob("c*-*"):
         if not (folder / file.name).exists():
             (folder / file.name).symlink_to(file)
