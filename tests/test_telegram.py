@@ -299,7 +299,7 @@ async def test_a_crowd_that_is_shown_typing_holds_up_no_message(stage: Stage, gr
     """The client's connections are few, and one whose request is given up in the middle may be lost to all who come later."""
     hold = asyncio.Event()
     shown = stage.server.fault("sendChatAction", times=None, hold=hold)
-    crowd = [stage.server.person("Somebody") for _ in range(60)]
+    crowd = [stage.server.person("Quentin") for _ in range(60)]
     for person in crowd:
         await person.says("/next precision")
     for person in crowd:
