@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from peers.discord import Channel, DiscordServer, Guild, Interaction, Message, Person
 from test_discord import CONTRACT, Stage, at_work, process, shown, use
-from worlds import FakeClock, World, world
+from worlds import FakeClock, World, kept, world
 
 from adapters.discord.commands import being_typed, spoken
 from adapters.discord.quiz import embeds, given
@@ -23,6 +23,7 @@ from bot import Address, Choice, Place, Reply, Span, Style, units
 from bot.content import Library, Rubric
 from bot.database import Database
 from bot.grading.plain import PlainGrader
+from bot.grading.reader import ReaderGrader
 from bot.model import Grade
 from bot.rounds import Entry, Hidden, Setup, Total
 
@@ -358,8 +359,9 @@ async def test_a_reply_that_can_never_be_handled_is_waited_for_half_a_minute(sta
     await closes(stage, guild.general, seconds=31)
 
 
-async def test_a_process_that_was_killed_between_open_and_close_loses_nothing(database: Path) -> None:
+async def test_a_process_that_was_killed_between_open_and_close_loses_nothing(database: Path, library: Library) -> None:
     """It is down when the round closes, and the next one reveals it, with the replies; once."""
+    ReaderGrader.load(library, kept()).judge(library.questions["precision"], GOOD)  # what this reads is kept for the two
     async with DiscordServer(contract=CONTRACT) as server:
         guild = server.guild("Study")
         people = [server.person(name, guilds=(guild,)) for name in ("Ann", "Bob", "Cleo")]
@@ -372,8 +374,8 @@ async def test_a_process_that_was_killed_between_open_and_close_loses_nothing(da
                 await answer(person, question, text)
             first.kill()
             await first.communicate()
-        with closing(sqlite3.connect(database)) as kept, kept:
-            moved = kept.execute("UPDATE round SET closes_at = datetime('now', '-1 minute'), due_at = datetime('now', '-1 minute')")
+        with closing(sqlite3.connect(database)) as stored, stored:
+            moved = stored.execute("UPDATE round SET closes_at = datetime('now', '-1 minute'), due_at = datetime('now', '-1 minute')")
             assert moved.rowcount == 1
         async with process(server, database) as second:
             await server.connected(timeout=60)
