@@ -138,3 +138,11 @@ def test_the_words_of_a_neighbour_are_told_from_one_s_own(library: Library) -> N
 
     assert told(own.answer) > 0.3 > 0 > -0.3 > told(other.answer)
     assert told("zxcv qwer") == NEUTRAL[at]
+
+
+@pytest.mark.parametrize("reply", ["fine", "fine, thanks", "no idea"])
+def test_of_a_word_or_two_nothing_is_said_about_other_questions(grader: ReaderGrader, library: Library, reply: str) -> None:
+    grade = grader.judge(library.questions["precision"], reply)
+
+    assert grade.score == 0
+    assert grade.note == ""

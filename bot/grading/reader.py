@@ -21,7 +21,7 @@ from bot.content import Library, Point, Rubric
 from bot.grading import arithmetic, formulas, gates, inequalities
 from bot.grading.encoder import Encoder, WeightsError
 from bot.grading.evidence import FEATURES, KEPT, Evidence, Gatherer, Numbers
-from bot.grading.reading import LONGEST, Window, segments, shortened
+from bot.grading.reading import LONGEST, Window, segments, shortened, stems
 from bot.model import Finding, Grade, Mistaken, Verdict
 
 VERSION = "reader 4"
@@ -52,6 +52,10 @@ CONTRADICTED = 3
 CLASSES = (Finding.COVERED, Finding.PARTLY, Finding.MISSING, Finding.CONTRADICTED)
 
 Floats = NDArray[np.float64]
+
+
+SAID = 5
+"""Words that carry meaning from which a learner is told that a reply answers another question."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,7 @@ class ReaderGrader:
             verdicts = tuple(Verdict(point.id, Finding.MISSING) for point in rubric.points)
             return Grade(0, verdicts, (), VERSION, " ".join([*notes, *(["keywords"] if windows else [])]))
         evidence = self.gatherer.gather(rubric, windows, sum(len(window.text.split()) for window in windows))
-        if evidence.beside:
+        if evidence.beside and len(stems(text)) >= SAID:  # of "fine" nobody can tell what it answers
             notes.append("neighbour")
         sheet, orders_of = self._sheet(rubric)
         told = formulas.found(sheet, text, windows) + inequalities.turned(orders_of, text, windows)
