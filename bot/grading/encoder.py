@@ -39,9 +39,12 @@ TOGETHER = 512
 """Tokens that go through a layer at once, at most (a longer text goes alone): bounds memory, changes no
 result."""
 
-TILE = 32
+TILE = 64
 """Rows of the wide middle of a layer whose elements are handled at once: keeps them in the processor's
 cache."""
+
+STEEPEST = 60.0
+"""Scores of attention are cut here, either way: no word's share then becomes nothing or all too much for float32."""
 
 
 class WeightsError(ValueError):
@@ -71,14 +74,13 @@ class _Product:
 
     def __call__(self, rows: Floats) -> Floats:
         whole = rows.copy()
-        size = self.rounded(whole, np.empty_like(whole))
+        size = self.rounded(whole)
         made: Floats = whole @ self.whole
         return self.restored(made, size)
 
-    def rounded(self, rows: Floats, room: Floats) -> Floats:
-        """Makes whole numbers of the rows, in place, and gives the size that each row had, [rows, 1]. `room`: shape of `rows`."""
-        np.multiply(rows, rows, out=room)
-        size: Floats = np.sqrt(np.add.reduce(room, axis=1, keepdims=True))
+    def rounded(self, rows: Floats) -> Floats:
+        """Makes whole numbers of the rows, in place, and gives the size that each row had, [rows, 1]."""
+        size: Floats = np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
         np.maximum(size, np.float32(1e-20), out=size)
         rows *= np.float32(self.reach) / size
         np.rint(rows, out=rows)
@@ -102,38 +104,30 @@ def _gelu(rows: Floats, tall: int = TILE) -> Floats:
 
 def _room(rows: Floats, tall: int) -> list[Floats]:
     """What `_bent` works in, for so many rows."""
-    return [np.empty((min(tall, len(rows)), rows.shape[1]), dtype=np.float32) for _ in range(3)]
+    return [np.empty((min(tall, len(rows)), rows.shape[1]), dtype=np.float32) for _ in range(2)]
 
 
 def _bent(tile: Floats, room: Sequence[Floats]) -> None:
-    """x times the normal distribution function of x, in place; a rational fit to 1e-6 for |x| < 4.2."""
-    under, square, top = (part[: len(tile)] for part in room)
-    np.clip(tile, np.float32(-4.2), np.float32(4.2), out=under)
-    np.multiply(under, under, out=square)
-    np.multiply(square, np.float32(3.4586599263e-05), out=top)
-    top += np.float32(3.8655431358e-03)
-    top *= square
-    top += np.float32(2.6822710267e-02)
-    top *= square
-    top += np.float32(0.39895017638)
-    top *= under
-    np.multiply(square, np.float32(1.1937043484e-03), out=under)
-    under += np.float32(2.3605273788e-02)
-    under *= square
-    under += np.float32(0.23396912111)
-    under *= square
-    under += np.float32(1.0)
-    top /= under
-    top += np.float32(0.5)
-    tile *= top
+    """x times the normal distribution function of x, in place, to 3e-5: its log-odds as an odd polynomial."""
+    square, odds = (part[: len(tile)] for part in room)
+    np.multiply(tile, tile, out=square)
+    np.minimum(square, np.float32(36.0), out=square)  # beyond six it is 0 or 1, and the polynomial would bend back
+    np.multiply(square, np.float32(7.03034704e-04), out=odds)
+    odds -= np.float32(7.40112994e-02)
+    odds *= square
+    odds -= np.float32(1.59501576)
+    odds *= tile
+    with np.errstate(over="ignore"):  # far below zero: x / infinity, which is right
+        np.exp(odds, out=odds)
+    odds += np.float32(1.0)
+    tile /= odds
 
 
 def _normalise(rows: Floats, gain_and_shift: Floats) -> Floats:
     """BERT's layer normalisation (epsilon 1e-12), in place."""
     width = np.float32(rows.shape[1])
-    rows -= np.sum(rows, axis=1, keepdims=True) / width
-    spread = np.sqrt(np.sum(rows * rows, axis=1, keepdims=True) / width + np.float32(1e-12))
-    rows /= spread
+    rows -= np.add.reduce(rows, axis=1, keepdims=True) / width
+    rows /= np.sqrt(np.einsum("ij,ij->i", rows, rows)[:, None] / width + np.float32(1e-12))
     rows *= gain_and_shift[0]
     rows += gain_and_shift[1]
     return rows
@@ -158,31 +152,42 @@ class _Layer:
         return _normalise(made, self.norm2)
 
     def _attended(self, mixed: Floats, borders: Sequence[tuple[int, int]]) -> Floats:
-        """What the words of each text make of one another. Each text alone: its shapes, and so its bits, depend on nothing else."""
+        """What the words of each text make of one another. The products are of each text alone: their shapes, and so their bits, depend
+        on nothing else; the rest is done for all texts at once, number by number."""
         count, width = len(mixed), mixed.shape[1] // 3
         query, key, value = mixed.reshape(count, 3, self.heads, width // self.heads).transpose(1, 2, 0, 3)
         turned = key.transpose(0, 2, 1)
+        lengths = [stop - start for start, stop in borders]
+        ends = np.cumsum([self.heads * length * length for length in lengths])
+        shares = np.empty(ends[-1], dtype=np.float32)
+        each = [
+            shares[end - self.heads * length * length : end].reshape(self.heads, length, length)
+            for end, length in zip(ends, lengths, strict=True)
+        ]
+        for own, (start, stop) in zip(each, borders, strict=True):
+            np.matmul(query[:, start:stop], turned[:, :, start:stop], out=own)
+        np.clip(shares, np.float32(-STEEPEST), np.float32(STEEPEST), out=shares)
+        np.exp(shares, out=shares)
         seen = np.empty((count, width), dtype=np.float32)
-        parts = seen.reshape(count, self.heads, width // self.heads).transpose(1, 0, 2)
-        for start, stop in borders:
-            scores = query[:, start:stop] @ turned[:, :, start:stop]
-            scores -= np.maximum.reduce(scores, axis=-1, keepdims=True)
-            np.exp(scores, out=scores)
-            scores /= np.add.reduce(scores, axis=-1, keepdims=True)
-            np.matmul(scores, value[:, start:stop], out=parts[:, start:stop])
+        parts = seen.reshape(count, self.heads, width // self.heads)
+        whole = np.empty((count, self.heads, 1), dtype=np.float32)
+        for own, (start, stop) in zip(each, borders, strict=True):
+            np.matmul(own, value[:, start:stop], out=parts[start:stop].transpose(1, 0, 2))
+            np.add.reduce(own, axis=2, out=whole[start:stop, :, 0].T)
+        parts /= whole
         return seen
 
     def _fed(self, middle: Floats) -> Floats:
         """Up to the wide middle of the layer, bent there tile by tile, and down again."""
         whole = middle.copy()
-        size = self.up.rounded(whole, np.empty_like(whole))
+        size = self.up.rounded(whole)
         wide: Floats = whole @ self.up.whole
         sizes = np.empty_like(size)
         room = _room(wide, TILE)
         for start in range(0, len(wide), TILE):
             tile = wide[start : start + TILE]
             _bent(self.up.restored(tile, size[start : start + TILE]), room)
-            sizes[start : start + TILE] = self.down.rounded(tile, room[0][: len(tile)])
+            sizes[start : start + TILE] = self.down.rounded(tile)
         made: Floats = wide @ self.down.whole
         return self.down.restored(made, sizes)
 

@@ -79,6 +79,10 @@ _MARK = re.compile(
     re.IGNORECASE,
 )
 """The words and signs of which a formula is made, names of several words whole."""
+_SIGNED = re.compile(
+    r"[^\w\s.,;:!?'\"\u2019\u201c\u201d]|[\d²³]|\b(?:divided|over|times|multiplied|plus|minus|squared|square|sqrt|log|ln|exp|sum|max|min)\b", re.IGNORECASE
+)
+"""Without any of these a stretch is no formula."""
 _COUNTED = re.compile(r"\b(tp|fp|tn|fn)\s*(?:=|:|is|are|of)\s*(\d[\d,]*)\b|\b(\d[\d,]*)\s+(tp|fp|tn|fn)\b", re.IGNORECASE)
 _DENIED = re.compile(r"\b(?:not|never|isn't|wrong|mistake|instead\s+of|rather\s+than|confus\w+)\b", re.IGNORECASE)
 
@@ -325,7 +329,7 @@ def _formulas(text: str, known: frozenset[str]) -> Iterator[_Said]:
         trees: list[Tree] = []
         for place, (start, end) in enumerate(zip(borders, ends, strict=True)):
             before = sentence.text[start:end]
-            read = _longest(before, known, place > 0)
+            read = _longest(before, known, place > 0) if _SIGNED.search(before) else None
             if read is not None and (signs(read[0]) or (trees and read[0][0] == "num")):
                 if not trees:
                     first = start + read[1]

@@ -10,8 +10,8 @@ import json
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +60,8 @@ SAID = 5
 
 @dataclass(frozen=True)
 class Model:
-    """One model of four classes: means and scales of the features, and a hidden layer of rectified units."""
+    """One model of four classes: means and scales of the features, and a hidden layer of rectified units. Or several with one more
+    axis, which comes first."""
 
     mean: Floats
     scale: Floats
@@ -70,11 +71,11 @@ class Model:
     out_bias: Floats
 
     def __call__(self, features: Numbers) -> Floats:
-        rows = (features - self.mean) / self.scale
-        hidden = np.maximum(np.sum(rows[:, None, :] * self.hidden[None], axis=2) + self.hidden_bias, 0.0)
-        logits = np.sum(hidden[:, None, :] * self.out[None], axis=2) + self.out_bias
-        logits = np.exp(logits - logits.max(axis=1, keepdims=True))
-        made: Floats = logits / logits.sum(axis=1, keepdims=True)
+        rows = (features - self.mean[..., None, :]) / self.scale[..., None, :]
+        hidden = np.maximum(np.sum(rows[..., None, :] * self.hidden[..., None, :, :], axis=-1) + self.hidden_bias[..., None, :], 0.0)
+        logits = np.sum(hidden[..., None, :] * self.out[..., None, :, :], axis=-1) + self.out_bias[..., None, :]
+        logits = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        made: Floats = logits / logits.sum(axis=-1, keepdims=True)
         return made
 
 
@@ -99,8 +100,13 @@ class Head:
 
     def points(self, features: Numbers) -> Floats:
         """Probabilities of CLASSES for each point, [points, 4]."""
-        made: Floats = np.mean([model(features) for model in self.models], axis=0)
+        made: Floats = self._together(features).mean(axis=0)
         return made
+
+    @cached_property
+    def _together(self) -> Model:
+        """The models as one, which is quicker than one after another."""
+        return Model(**{one.name: np.stack([getattr(model, one.name) for model in self.models]) for one in fields(Model)})
 
     def misconceptions(self, table: Numbers) -> Floats:
         """The probability that each is stated, [misconceptions]."""
