@@ -15,7 +15,8 @@ import numpy as np
 
 from bot.content import Rubric
 from bot.grading import Judge, arithmetic
-from bot.grading.evidence import FEATURES, Evidence, Numbers
+from bot.grading.claims import Numbers
+from bot.grading.evidence import FEATURES, Evidence
 from bot.grading.reader import CLASSES, ReaderGrader
 from bot.grading.reading import LONGEST, Window, segments, shortened
 from bot.grading.reference import NUMBERS, Compared, Fitted, Prepared, Reference, ReferenceGrader

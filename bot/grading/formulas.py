@@ -80,7 +80,9 @@ _MARK = re.compile(
 )
 """The words and signs of which a formula is made, names of several words whole."""
 _SIGNED = re.compile(
-    r"[^\w\s.,;:!?'\"\u2019\u201c\u201d]|[\d²³]|\b(?:divided|over|times|multiplied|plus|minus|squared|square|sqrt|log|ln|exp|sum|max|min)\b", re.IGNORECASE
+    r"[^\w\s.,;:!?'\"\u2019\u201c\u201d]|[\d²³]"
+    r"|\b(?:divided|over|times|multiplied|plus|minus|squared|square|sqrt|log|ln|exp|sum|max|min)\b",
+    re.IGNORECASE,
 )
 """Without any of these a stretch is no formula."""
 _COUNTED = re.compile(r"\b(tp|fp|tn|fn)\s*(?:=|:|is|are|of)\s*(\d[\d,]*)\b|\b(\d[\d,]*)\s+(tp|fp|tn|fn)\b", re.IGNORECASE)

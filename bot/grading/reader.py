@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from bot.content import Library, Point, Rubric
 from bot.grading import arithmetic, formulas, gates, inequalities
+from bot.grading.claims import KEPT, Numbers
 from bot.grading.encoder import Encoder, WeightsError
-from bot.grading.evidence import FEATURES, KEPT, Evidence, Gatherer, Numbers
+from bot.grading.evidence import FEATURES, Evidence, Gatherer
 from bot.grading.reading import LONGEST, Window, segments, shortened, stems
 from bot.model import Finding, Grade, Mistaken, Verdict
 
