@@ -86,18 +86,28 @@ def marked(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (REPLIES / f"{name}.jsonl").read_text("utf-8").splitlines()]
 
 
-def test_every_marked_reply_has_two_readers_labels_and_quotes_of_one_at_least(library: Library) -> None:
+def test_every_marked_reply_has_its_readers_labels_and_quotes_of_one_at_least(library: Library) -> None:
     """And dev's are all held: the encoder is never tuned on one."""
-    replies = [*marked("dev"), *marked("own")]
+    replies = [*marked("dev"), *marked("own"), *marked("unseen"), *marked("bank")]
 
     assert all(reply["held"] for reply in replies[:208])
     for reply in replies:
         known = {point.id for point in library.questions[reply["question_id"]].points}
-        assert (len(reply["points"]), bool(reply["spans"])) == (2, True), reply["id"]
+        assert (len(reply["points"]), bool(reply["spans"])) == (len(reply["marks"]), True), reply["id"]
         for letters in reply["points"]:
             assert letters.keys() <= known, reply["id"]
             assert set(letters.values()) <= set("CPMX"), reply["id"]
         assert all(words in reply["answer"] for spans in reply["spans"] for words in spans.values() if words), reply["id"]
+
+
+def test_what_is_for_measuring_alone_shares_no_question_with_what_is_learnt_from() -> None:
+    """Nor is the encoder tuned on a line of the rubrics in `unseen`."""
+    learnt = {reply["question_id"] for name in ("dev", "own", "bank") for reply in marked(name)}
+    measured = {name: {reply["question_id"] for reply in marked(name)} for name in ("fresh", "unseen")}
+
+    assert not learnt & measured["unseen"]
+    assert not learnt & measured["fresh"]
+    assert all(spared(question) == 1 for question in measured["unseen"])
 
 
 def test_what_is_learnt_without_a_question_has_seen_no_marked_reply_to_it(library: Library) -> None:

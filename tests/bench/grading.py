@@ -33,10 +33,17 @@ from bot.model import Finding, Grade
 
 HERE = Path(__file__).parent.parent / "grading"
 LETTERS = {"C": Finding.COVERED, "P": Finding.PARTLY, "M": Finding.MISSING, "X": Finding.CONTRADICTED}
-RIGHT = ("excellent", "dense", "typos", "dictated", "nonnative", "bullets", "rambling_right")
+RIGHT = ("excellent", "dense", "typos", "dictated", "nonnative", "bullets", "rambling_right", "expert", "plain-words")
+
+SETS = ("dev", "own", "hard", "bank", "aside", "fresh", "unseen")
+UNTOUCHED = ("fresh", "unseen")
+"""Sets on replies to whose questions nothing was ever fitted: the shipped verdicts grade them."""
+
+LEARNT = ("own", "dev", "bank")
+"""The files of replies that the verdicts are fitted on."""
 
 FOLDS = 13
-"""Parts of the questions of dev and own; each is left out once."""
+"""Parts of the questions of LEARNT; each is left out once."""
 
 Row = dict[str, Any]
 
@@ -57,18 +64,18 @@ class LeftOut:
 
 
 def folds() -> list[list[str]]:
-    """The questions of dev and own in FOLDS parts, each with as many of dev's."""
-    dev = {row["question_id"] for row in rows("dev")}
-    others = {row["question_id"] for name in ("own", "hard") for row in rows(name)} - dev
-    questions = [*sorted(dev), *sorted(others)]
+    """The questions of dev, own and bank in FOLDS parts, each with as many of each."""
+    questions: list[str] = []
+    for names in (("dev",), ("own", "hard"), ("bank",)):
+        questions += sorted({row["question_id"] for name in names for row in rows(name)} - set(questions))
     return [questions[at::FOLDS] for at in range(FOLDS)]
 
 
 def rows(name: str) -> list[Row]:
-    """A set's replies: dev, aside, and of our own those that the encoder wasn't tuned on, plain ones as "own" and others as "hard"."""
+    """A set's replies, but those that the encoder was tuned on; of our own the plain ones as "own" and the others as "hard"."""
     file = "own" if name == "hard" else name
     found: list[Row] = [json.loads(line) for line in (HERE / f"{file}.jsonl").read_text("utf-8").splitlines()]
-    return [row for row in found if file != "own" or (row["held"] and row.get("hard", False) == (name == "hard"))]
+    return [row for row in found if row.get("held", True) and (file != "own" or row.get("hard", False) == (name == "hard"))]
 
 
 def report(title: str, found: list[Row], scores: dict[str, list[float | None]]) -> None:
@@ -147,20 +154,20 @@ def ours(name: str, library: Library, judge: Any, plain: PlainGrader) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("sets", nargs="*", default=["dev", "own", "hard", "aside", "fresh"], help="some of dev, own, hard, aside, fresh")
+    parser.add_argument("sets", nargs="*", default=list(SETS), help=f"some of {', '.join(SETS)}")
     folder = os.environ.get("COACH_PUBLIC_SETS")
     parser.add_argument("--public", metavar="DIR", type=Path, default=folder and Path(folder), help="public sets; COACH_PUBLIC_SETS")
     chosen = parser.parse_args(arguments)
     library = load(default_folder())
     gatherer = Gatherer(Remembering.load(WEIGHTS / "encoder.npz"), library)
-    learnt = gathered([HERE / f"{name}.jsonl" for name in ("own", "dev")], library, gatherer)
+    learnt = gathered([HERE / f"{name}.jsonl" for name in LEARNT], library, gatherer)
     shipped = ReaderGrader(gatherer, Head.load(WEIGHTS / "head.json"))
-    by_question = LeftOut(gatherer, learnt, folds()) if set(chosen.sets) - {"aside", "fresh"} else None
+    by_question = LeftOut(gatherer, learnt, folds()) if set(chosen.sets) - {"aside", *UNTOUCHED} else None
     for name in chosen.sets:
         judge: Any = by_question
         if name == "aside":
             judge = LeftOut(gatherer, learnt, [sorted({row["question_id"] for row in rows("aside")})])
-        elif name == "fresh":  # nothing was fitted on replies to its questions
+        elif name in UNTOUCHED:
             judge = shipped
         ours(name, library, judge, PlainGrader())
     if chosen.public is None:

@@ -42,11 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bot.grading.training.encoder", description=__doc__)
     parser.add_argument("--from", dest="source", type=Path, help="folder with model.safetensors and vocab.txt: begin anew")
     parser.add_argument("--on", type=Path, help="a weights file to go on from, instead of --from")
-    parser.add_argument("--replies", type=Path, required=True, help="marked replies (JSON lines); those marked `held` are not used")
+    parser.add_argument("--replies", type=Path, nargs="+", required=True, help="marked replies (JSON lines); those marked `held` are not used")
     parser.add_argument("--content", type=Path, default=default_folder(), help="the packs; those that come with the coach by default")
     parser.add_argument("--lines", type=Path, help="further lines of the packs' questions, for tuning alone (JSON lines)")
     parser.add_argument("--out", type=Path, required=True, help="the weights file to write (.npz)")
     parser.add_argument("--steps", type=int, help="500, or 590 from the published weights")
+    parser.add_argument("--frozen", type=int, help="layers that are left as they are; 3, or 2 from the published weights")
     parser.add_argument("--mean", action="store_true", help="write what lies half way between the weights of --on and the tuned ones")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1, help="of torch; a second one costs much on a busy machine and gains little")
@@ -85,6 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         vocabulary = (chosen.source / "vocab.txt").read_text(encoding="utf-8")
     if chosen.steps is not None:
         plan = replace(plan, steps=chosen.steps)
+    if chosen.frozen is not None:
+        plan = replace(plan, frozen=chosen.frozen)
     model = Reader(tensors, plan.layers, plan.frozen, len(LABELS))
     if begun:
         model.learned(begun)
@@ -108,7 +111,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     log.info("before: %s", tune.judged(model.eval(), tune.framed(split), apart))
     materials = tunable(everything)
     random.Random(chosen.seed).shuffle(materials)
-    marked = [json.loads(line) for line in chosen.replies.read_text("utf-8").splitlines()]
+    marked = [json.loads(line) for file in chosen.replies for line in file.read_text("utf-8").splitlines()]
     marked = [reply for reply in marked if not reply["held"] and "other_language" not in reply["kind"]]
     log.info("%d questions and follow-ups, %d replies", len(materials), len(marked))
     size = write(tune.tune(model, materials, marked, split, plan, checkpoint))

@@ -1,6 +1,6 @@
 r"""The command that fits what turns evidence into verdicts: one small model over the encoder's numbers.
 
-    python -m bot.grading.training.head --replies tests/grading/own.jsonl tests/grading/dev.jsonl --out bot/grading/weights/head.json
+    python -m bot.grading.training.head --replies tests/grading/own.jsonl tests/grading/dev.jsonl tests/grading/bank.jsonl --out bot/grading/weights/head.json
 
 Uses only the replies marked `held`: the encoder was not tuned on them, so its numbers for them are as good as they will be for a
 reply that it never saw; and replies made from those and from the packs (`bot.grading.training.made`), which count little each.

@@ -145,7 +145,7 @@ def tune(
         batch = draw(_two(order, rng), rng.sample(followups, 2), marked, rng)
         if answered:
             one = rng.choice(answered)
-            _replies(batch, one, marked[one.id], 4, rng)
+            _replies(batch, one, marked[one.id], 6, rng)
         read = model.read([frame(text) for text in batch.texts])
         vectors = read[2].detach()
         batch.pairs += [pair for pair in batch.elsewhere if batch.far or float(vectors[pair[0]] @ vectors[pair[1]]) < NEAR]
@@ -291,8 +291,7 @@ def _question(batch: Batch, material: Material, replies: Sequence[Reply], base: 
     neither(batch.add(" ".join(rng.sample(words, min(len(words), rng.randint(6, 16))))), set(), 2)
     if rng.random() < 0.3:
         neither(batch.add(rng.choice(EMPTY)), set(), 2)
-    for reply in rng.sample(replies, min(4, len(replies))):
-        _reply(batch, material, reply, base, claim, beliefs, rng)
+    _marked(batch, material, rng.sample(replies, min(4, len(replies))), base, claim, beliefs, rng)
 
 
 def _likest(text: str, lines: Iterable[str]) -> str | None:
@@ -318,14 +317,40 @@ def _replies(batch: Batch, material: Material, replies: Sequence[Reply], count: 
     base = 1 + max(group[0] for group in batch.groups if group is not None)
     claims = {point.id: batch.add(point.true[0], (base, place)) for place, point in enumerate(material.points)}
     beliefs = {belief.id: batch.add(belief.texts[0], (base, 100 + place)) for place, belief in enumerate(material.misbeliefs)}
-    for reply in rng.sample(replies, min(count, len(replies))):
-        _reply(batch, material, reply, base, claims.__getitem__, beliefs, rng)
+    _marked(batch, material, rng.sample(replies, min(count, len(replies))), base, claims.__getitem__, beliefs, rng)
+
+
+def _marked(
+    batch: Batch,
+    material: Material,
+    replies: Sequence[Reply],
+    base: int,
+    claim: Callable[[str], int],
+    beliefs: Mapping[str, int],
+    rng: random.Random,
+) -> None:
+    """Marked replies to a question; and where one of them says a point and another one says it wrongly, both side by side."""
+    found: dict[str, tuple[list[int], list[int]]] = {}
+    for reply in replies:
+        _reply(batch, material, reply, base, claim, beliefs, found, rng)
+    for point, (true, false) in found.items():
+        for passage in rng.sample(false, min(2, len(false))):
+            if true:
+                batch.twins.append((claim(point), rng.choice(true), passage))
 
 
 def _reply(
-    batch: Batch, material: Material, reply: Reply, base: int, claim: Callable[[str], int], beliefs: Mapping[str, int], rng: random.Random
+    batch: Batch,
+    material: Material,
+    reply: Reply,
+    base: int,
+    claim: Callable[[str], int],
+    beliefs: Mapping[str, int],
+    found: dict[str, tuple[list[int], list[int]]],
+    rng: random.Random,
 ) -> None:
-    """The segments of a marked reply, each with what its readers found there."""
+    """The segments of a marked reply, each with what its readers found there. found: the passages that state and that deny a point."""
+    believed = {one for reader in reply["false"] for one in reader}
     windows = segments(reply["answer"])[:10]
     passages = [batch.add(window.text if rng.random() < 0.7 else noisy(window.text, rng)) for window in windows]
     if not passages:
@@ -347,14 +372,18 @@ def _reply(
             shared = max((min(window.end, stop) - max(window.start, start) for start, stop in spans), default=0)
             if shared <= 0.5 * longest and shared <= 0.6 * (window.end - window.start):
                 continue
+            true, false = found.setdefault(point.id, ([], []))
             if "X" in labels:
                 batch.pairs.append((claim(point.id), passage, DENIES))
+                false.append(passage)
+                mistaken = [one.id for one in material.misbeliefs if one.reverses == point.id and one.id in believed]
+                batch.pairs += [(beliefs[one], passage, STATES) for one in mistaken]
             elif set(labels) == {"C"}:
                 batch.pairs.append((claim(point.id), passage, STATES))
+                true.append(passage)
                 batch.groups[passage] = batch.groups[passage] or (base, place)
             elif "M" not in labels:
                 batch.pairs.append((claim(point.id), passage, HALF))
-    believed = {one for reader in reply["false"] for one in reader}
     for belief, place in beliefs.items():
         if belief not in believed and rng.random() < 0.3:
             batch.pairs.append((place, rng.choice(passages), NEITHER))
