@@ -26,7 +26,7 @@ from bot.grading.reader import WEIGHTS, ReaderGrader
 from bot.grading.reading import LONGEST, NEGATORS, STOP, Window, negations, segments, shortened, stem, tokens
 from bot.model import Finding, Grade, Verdict
 
-VERSION = "reference 3"
+VERSION = "reference 4"
 
 NUMBERS = ("whole", "said", "stated", "new_words", "written", "ratio")
 """What is looked at, in the order of the columns.

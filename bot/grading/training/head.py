@@ -40,9 +40,6 @@ COUNTS = {
 """How much a reply of each kind counts. Those written to be `hard` (swapped, right and then wrong, with wrong numbers) count less
 than the others, because there are more of them than learners will write."""
 
-RARER = 0.4
-"""By how much the log-odds of a contradiction are lowered in the end, for the same reason."""
-
 FOR_VERDICTS = 0
 """Those of the questions that the encoder is not tuned on whose lines fit the verdicts; the others are for measuring."""
 
@@ -143,7 +140,6 @@ def fit(points: Rows, *, hidden: int = 32, epochs: int = 20, batch: int = 1024, 
             first[name] = 0.9 * first[name] + 0.1 * slope
             second[name] = 0.999 * second[name] + 0.001 * slope**2
             held[name] -= rate * (first[name] / (1 - 0.9**step)) / (np.sqrt(second[name] / (1 - 0.999**step)) + 1e-8)
-    held["out_bias"][3] -= RARER
     return Model(**{name: np.round(value.astype(np.float64), 5) for name, value in {"mean": mean, "scale": scale, **held}.items()})
 
 
