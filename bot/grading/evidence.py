@@ -27,6 +27,7 @@ FEATURES = (
     "denies-neither", "denies-states", "states-denies", "misconception", "right-misconception", "length", "reply", "segments",
     "core", "weight", *CONTRASTS, "numbers", "strange_numbers",
     "clear", "right-clear", "clear_words", "words-clear", "clear_states", "states-clear", "believed", "believed_any",
+    "lines", "wrong_lines", "points",
 )  # fmt: skip
 """The columns of `Evidence.points`."""
 
@@ -213,7 +214,7 @@ class Gatherer:
 
 def _compared(rubric: Rubric, rows: Numbers, table: Numbers) -> Numbers:
     """The rows with what they are beside one another: a reply that is clear on its other points and dim on one has not made
-    it, while an expert's is dim on all. Then what speaks for the misconceptions that reverse the point, and for any."""
+    it, while an expert's is dim on all. Then what speaks for the misconceptions that reverse the point, and for any; and `_richness`."""
     half = (len(rows) + 1) // 2
     made = [rows]
     for name in CLEAR:
@@ -226,11 +227,21 @@ def _compared(rubric: Rubric, rows: Numbers, table: Numbers) -> Numbers:
         for point in rubric.points
     ]
     made.append(np.stack([np.array(own), np.full(len(rows), stated.max(initial=LOWEST))], axis=1))
+    made.append(_richness(rubric))
     return np.concatenate(made, axis=1)
 
 
 def _first(*places: int | None) -> int | None:
     return next((place for place in places if place is not None), None)
+
+
+def _richness(rubric: Rubric) -> Numbers:
+    """How much the rubric has to compare with, as logarithms: for each point its phrasings and its untrue lines, and the points."""
+    wrong = [
+        len(point.contrary) + sum(1 + len(one.phrasings) for one in rubric.misconceptions if one.reverses == point.id)
+        for point in rubric.points
+    ]
+    return np.log1p([[len(point.phrasings), lines, len(rubric.points)] for point, lines in zip(rubric.points, wrong, strict=True)])
 
 
 def _highest(near: Floats, groups: Sequence[tuple[int, ...]]) -> Floats:

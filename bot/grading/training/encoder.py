@@ -1,7 +1,8 @@
 r"""The command that makes the encoder's weights file.
 
     python -m bot.grading.training.encoder --from DIR --replies tests/grading/own.jsonl --out first.npz
-    python -m bot.grading.training.encoder --on first.npz --replies tests/grading/own.jsonl --mean --out bot/grading/weights/encoder.npz
+    python -m bot.grading.training.encoder --on first.npz --replies tests/grading/own.jsonl tests/grading/bank.jsonl --mean \
+        --out bot/grading/weights/encoder.npz
 
 `--from` is a folder with the published all-MiniLM-L6-v2: `model.safetensors` and `vocab.txt`. Needs torch and about half an hour of
 one processor core each. It prints as it goes how well the judge does on questions that it is not tuned on. Then `python -m
@@ -42,12 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bot.grading.training.encoder", description=__doc__)
     parser.add_argument("--from", dest="source", type=Path, help="folder with model.safetensors and vocab.txt: begin anew")
     parser.add_argument("--on", type=Path, help="a weights file to go on from, instead of --from")
-    parser.add_argument("--replies", type=Path, nargs="+", required=True, help="marked replies (JSON lines); those marked `held` are not used")
+    parser.add_argument(
+        "--replies", type=Path, nargs="+", required=True, help="marked replies (JSON lines); those marked `held` are not used"
+    )
     parser.add_argument("--content", type=Path, default=default_folder(), help="the packs; those that come with the coach by default")
     parser.add_argument("--lines", type=Path, help="further lines of the packs' questions, for tuning alone (JSON lines)")
     parser.add_argument("--out", type=Path, required=True, help="the weights file to write (.npz)")
-    parser.add_argument("--steps", type=int, help="500, or 590 from the published weights")
-    parser.add_argument("--frozen", type=int, help="layers that are left as they are; 3, or 2 from the published weights")
+    parser.add_argument("--steps", type=int, help="450, or 590 from the published weights")
     parser.add_argument("--mean", action="store_true", help="write what lies half way between the weights of --on and the tuned ones")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1, help="of torch; a second one costs much on a busy machine and gains little")
@@ -86,8 +88,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         vocabulary = (chosen.source / "vocab.txt").read_text(encoding="utf-8")
     if chosen.steps is not None:
         plan = replace(plan, steps=chosen.steps)
-    if chosen.frozen is not None:
-        plan = replace(plan, frozen=chosen.frozen)
     model = Reader(tensors, plan.layers, plan.frozen, len(LABELS))
     if begun:
         model.learned(begun)

@@ -1,6 +1,7 @@
 r"""The command that fits what turns evidence into verdicts: one small model over the encoder's numbers.
 
-    python -m bot.grading.training.head --replies tests/grading/own.jsonl tests/grading/dev.jsonl tests/grading/bank.jsonl --out bot/grading/weights/head.json
+    python -m bot.grading.training.head --out bot/grading/weights/head.json \
+        --replies tests/grading/own.jsonl tests/grading/dev.jsonl tests/grading/bank.jsonl
 
 Uses only the replies marked `held`: the encoder was not tuned on them, so its numbers for them are as good as they will be for a
 reply that it never saw; and replies made from those and from the packs (`bot.grading.training.made`), which count little each.
@@ -33,10 +34,14 @@ Floats = NDArray[np.float64]
 
 SEED, MODELS = 1, 10
 
+SINGLE = 0.6
+"""How much a reply that one reader marked counts beside one that two did."""
+
 COUNTS = {
     "marked": 3.0, "hard": 1.0, "cut": 0.1, "hard cut": 0.1,
     "answer": 0.025, "answer cut": 0.05, "neighbour": 0.08, "heap": 0.025, "asked": 0.025, "lines": 0.1,
 }  # fmt: skip
+COUNTS |= {f"single {kind}": SINGLE * COUNTS[kind] for kind in ("marked", "hard", "cut", "hard cut")}
 """How much a reply of each kind counts. Those written to be `hard` (swapped, right and then wrong, with wrong numbers) count less
 than the others, because there are more of them than learners will write."""
 
@@ -57,9 +62,10 @@ def replies(files: Sequence[Path], library: Library, gatherer: Gatherer) -> Iter
         stated = {
             one.id: sum(one.id in reader for reader in row["false"]) / len(row["false"]) for one in question.misconceptions if row["false"]
         }
-        yield Made("hard" if hard else "marked", question, row["answer"], labels, stated, question.id)
+        single = "" if len(row["points"]) > 1 else "single "
+        yield Made(single + ("hard" if hard else "marked"), question, row["answer"], labels, stated, question.id)
         for made in cut(row, question, 4 if hard else 6, rng):
-            yield replace(made, kind="hard cut" if hard else "cut")
+            yield replace(made, kind=single + ("hard cut" if hard else "cut"))
     yield from of_answers(library, gatherer, rng)
     yield from of_neighbours(library, gatherer, marked, rng)
     for question in library.questions.values():

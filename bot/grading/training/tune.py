@@ -45,8 +45,8 @@ class Plan:
     """How long and how fast to tune, when going on from weights that were tuned before."""
 
     layers: int = 5
-    frozen: int = 3
-    steps: int = 500
+    frozen: int = 1
+    steps: int = 450
     rate: float = 1e-4  # the peak; rises over the first tenth, then falls to zero along a cosine
     pairs: int = 400  # in a step, at most
     twins: int = 45  # of a true and a false line in a step, at most
