@@ -176,8 +176,11 @@ class ReaderGrader:
             contradicted = int(np.argmax(chances)) == CONTRADICTED
             sure = float(chances[CONTRADICTED]) if contradicted else max(strength, 1.0 - strength)
             said, unsaid, plain = evidence.verbatim[k], evidence.reversed[k], evidence.plain[k]
-            if contradicted and said is None and unsaid is None and _quoted(windows[evidence.worst[k]], rubric):
-                said = evidence.worst[k]
+            quoted = _quoted(windows[evidence.worst[k]], rubric)  # the model answer contradicts nothing
+            if contradicted and quoted and said is None and unsaid is None:
+                contradicted = False
+                if not (evidence.taken and evidence.worst[k] in evidence.taken[k]):
+                    said = evidence.worst[k]
             if contradicted and unsaid is None and evidence.worst[k] in true:  # what says one point contradicts no other
                 contradicted = False
             if said is None and plain is not None and unsaid in (None, plain[0]) and plain[0] not in false:
@@ -202,7 +205,7 @@ class ReaderGrader:
                 and not any(_counted(window.text) for window in windows)
             ):
                 strength = min(strength, 0.5 if chances[0] >= CERTAIN else 0.0)
-            doubt = 0.0 if contradicted or said is not None else round(float(chances[CONTRADICTED]), 3)
+            doubt = 0.0 if contradicted or quoted or said is not None else round(float(chances[CONTRADICTED]), 3)
             if contradicted:
                 window = windows[evidence.worst[k] if unsaid is None else unsaid]
                 found.append(Verdict(point.id, Finding.CONTRADICTED, window.text, window.start, window.end, sure=round(sure, 3)))

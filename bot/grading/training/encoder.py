@@ -2,7 +2,7 @@ r"""The command that makes the encoder's weights file.
 
     python -m bot.grading.training.encoder --from DIR --replies tests/grading/own.jsonl --out first.npz
     python -m bot.grading.training.encoder --on first.npz --replies tests/grading/own.jsonl tests/grading/bank.jsonl --mean \
-        --out bot/grading/weights/encoder.npz
+        --lines tests/grading/lines.jsonl --out bot/grading/weights/encoder.npz
 
 `--from` is a folder with the published all-MiniLM-L6-v2: `model.safetensors` and `vocab.txt`. Needs torch and about half an hour of
 one processor core each. It prints as it goes how well the judge does on questions that it is not tuned on. Then `python -m
