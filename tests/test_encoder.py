@@ -3,6 +3,7 @@ wrong with them."""
 
 from __future__ import annotations
 
+import math
 import random
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bot.grading.encoder import Encoder, WeightsError
+from bot.grading.encoder import Encoder, WeightsError, _gelu
 from bot.grading.lately import MOST, Lately
 from bot.grading.pieces import Pieces
 from bot.grading.training import convert
@@ -222,3 +223,12 @@ def test_rounding_keeps_weights_within_half_a_step() -> None:
     weights = np.random.default_rng(2).standard_normal((20, 300)).astype(np.float32)
     off = np.abs(convert.rounded(weights) - weights).max(axis=1)
     assert np.all(off <= np.abs(weights).max(axis=1) / 254 * 1.001)
+
+
+def test_the_bend_is_the_normal_distributions_wherever_a_number_may_lie() -> None:
+    """Far from zero, too, where a sloppier one overflows or bends back; warnings are errors here."""
+    near = np.linspace(-12, 12, 2401, dtype=np.float32)
+    numbers = np.concatenate([near, np.array([-1e4, -300, -40, 40, 300, 1e4], dtype=np.float32)])
+    wanted = [x * 0.5 * math.erfc(-x / math.sqrt(2)) for x in numbers.tolist()]
+
+    assert np.abs(_gelu(numbers[:, None].copy())[:, 0] - wanted).max() < 4e-5

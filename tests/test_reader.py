@@ -152,6 +152,23 @@ def test_a_new_pack_about_the_same_things_changes_no_grade(grader: ReaderGrader,
             assert grown.judge(one, reply) == grader.judge(one, reply)
 
 
+def test_a_sentence_of_the_model_answer_neither_makes_its_neighbours_point_nor_puts_it_in_doubt(
+    grader: ReaderGrader, library: Library
+) -> None:
+    """Support and confidence are said in nearly the same words; without the sentence on one of them the other's must not count."""
+    one = library.questions["association-rules"]
+    left = "Support is the share of all baskets that contain both X and Y. "
+    assert left in one.answer
+
+    whole, without = grader.judge(one, one.answer), grader.judge(one, one.answer.replace(left, ""))
+
+    assert whole.verdict("support").finding is Finding.COVERED
+    assert without.verdict("support").finding is Finding.MISSING
+    assert without.verdict("support").doubt == 0
+    assert without.verdict("confidence").finding is Finding.COVERED
+    assert (without.score or 0) >= 85
+
+
 def test_the_grade_has_the_formula_as_its_quote(grader: ReaderGrader, library: Library) -> None:
     one = library.questions["precision"]
     wrong, right = (grader.judge(one, reply) for reply in ("Well, precision = TP/(TP + FN).", "Well, precision = TP/(FP + TP)."))

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bot.content import Point, Rubric
 from bot.grading import pairs as minimal
-from bot.grading.claims import Claims
+from bot.grading.claims import Claims, Numbers
 from bot.grading.plain import Lexical
 from bot.grading.polarity import Line, denied, line
 from bot.grading.reading import Window, stems
-
-Numbers = NDArray[np.floating[Any]]
 
 TOGETHER = 5
 """Windows of one sentence that are read together, at most."""
@@ -74,7 +71,7 @@ def denied_at(k: int, said_of: NDArray[np.int8], about: Numbers, words: Numbers,
 
 def plainly(claims: Claims, lines: Sequence[Line | None], denies: NDArray[np.bool_]) -> tuple[tuple[int, float] | None, ...]:
     """For each point the window that says the most of a true line of it (`bot.grading.pairs`), none of the model answer's own.
-    `lines`: as for `_denials`."""
+    `lines`: as for `denials`."""
     found: list[tuple[int, float] | None] = [None] * len(claims.true)
     for i, one in enumerate(lines):
         if one is None:

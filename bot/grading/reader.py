@@ -170,17 +170,18 @@ class ReaderGrader:
         true = {place for place, _ in filter(None, evidence.plain)}
         # A segment that says a misconception in the rubric's own words makes no point.
         false = ({*evidence.believed} - true) | evidence.echoed
+        answer = _flat(rubric.answer)
         for k, (point, chances) in enumerate(zip(rubric.points, self.head.points(evidence.points), strict=True)):
             expected = (float(chances[0] + 0.5 * chances[1]) - LEAST) / (MOST - LEAST)
             strength = round(min(max(expected, 0.0), 1.0), 3)
-            contradicted = int(np.argmax(chances)) == CONTRADICTED
+            likeliest = int(np.argmax(chances)) == CONTRADICTED
+            quoted = _quoted(windows[evidence.worst[k]], answer)  # the model answer contradicts nothing
+            contradicted = likeliest and not quoted
             sure = float(chances[CONTRADICTED]) if contradicted else max(strength, 1.0 - strength)
             said, unsaid, plain = evidence.verbatim[k], evidence.reversed[k], evidence.plain[k]
-            quoted = _quoted(windows[evidence.worst[k]], rubric)  # the model answer contradicts nothing
-            if contradicted and quoted and said is None and unsaid is None:
-                contradicted = False
-                if not (evidence.taken and evidence.worst[k] in evidence.taken[k]):
-                    said = evidence.worst[k]
+            elsewhere = bool(evidence.taken) and evidence.worst[k] in evidence.taken[k]
+            if likeliest and quoted and not elsewhere and said is None and unsaid is None:
+                said = evidence.worst[k]
             if contradicted and unsaid is None and evidence.worst[k] in true:  # what says one point contradicts no other
                 contradicted = False
             if said is None and plain is not None and unsaid in (None, plain[0]) and plain[0] not in false:
@@ -222,6 +223,7 @@ class ReaderGrader:
         right = {verdict.point for verdict in verdicts if verdict.finding is Finding.COVERED}
         true = {place for place, _ in filter(None, evidence.plain)}
         chances = self.head.misconceptions(evidence.misconceptions)
+        answer = _flat(rubric.answer)
         found = []
         for j, one in enumerate(rubric.misconceptions):
             said = evidence.believed[j]
@@ -231,7 +233,7 @@ class ReaderGrader:
                 chances[j] >= STATED
                 and evidence.stated[j] not in true
                 and one.reverses not in right
-                and not _quoted(windows[evidence.stated[j]], rubric)
+                and not _quoted(windows[evidence.stated[j]], answer)
             )
             if said is None and not likely:
                 continue
@@ -252,7 +254,12 @@ def numeric(point: Point) -> bool:
     return _counted(point.statement) and all(map(_counted, point.phrasings))
 
 
-def _quoted(window: Window, rubric: Rubric) -> bool:
-    """Whether a segment stands so in the model answer: what it says of a point is then right, whatever it sounds like."""
-    words = window.text.casefold().split()
-    return len(words) >= QUOTED and " ".join(words) in " ".join(rubric.answer.casefold().split())
+def _flat(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _quoted(window: Window, answer: str) -> bool:
+    """Whether a segment stands so in the model answer, given as `_flat` has it: what it says of a point is then right, whatever it
+    sounds like."""
+    said = _flat(window.text)
+    return len(said.split()) >= QUOTED and said in answer
