@@ -31,7 +31,7 @@ PRECISION = LIBRARY.questions["precision"]
 
 REPLY = (
     "Of what was deleted, how much deserved it. Use it when crying wolf does harm. "
-    "It falls when violations are rarer. Raise the cut-off and precision goes up."
+    "It falls when violations are rarer. Be pickier with the cut-off and what is left is surer."
 )
 """By its words alone: the definition partly, the rest missing."""
 
@@ -121,7 +121,7 @@ async def test_an_appeal_that_fails_says_kindly_what_the_point_wants(home: World
     await _says(home, "/next precision", REPLY, "/appeal")
     before = await _attempt(home)
     await home.taps(_label(home, "Raising the decision threshold"))
-    heard = await _says(home, "Raise the cut-off and precision goes up.")
+    heard = await _says(home, "Be pickier with the cut-off and what is left is surer.")
 
     assert "The point wants: Raising the decision threshold usually raises precision and costs recall." in heard
     assert await _attempt(home) == before

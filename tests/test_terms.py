@@ -116,11 +116,11 @@ def test_what_the_packs_say_stays_as_they_say_it_but_for_capitals_and_hyphens(me
     def bare(text: str) -> str:
         return text.casefold().replace("-", " ").replace("/", "")
 
-    said = [" ".join(text.split()) for text in texts(library)][::40]
+    said = [" ".join(text.split()) for text in texts(library)][::5]
     changed = {text: mend(text) for text in said if bare(mend(text)) != bare(text)}
 
     assert len(changed) <= 0.003 * len(said), changed
-    assert all(mend(mend(text)) == mend(text) for text in said[::5])
+    assert all(mend(mend(text)) == mend(text) for text in said[::40])
 
 
 def test_numbers_and_signs_are_spoken_as_people_say_them() -> None:

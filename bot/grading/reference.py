@@ -1,6 +1,6 @@
 """Holds an answer against a reference alone, where there is no rubric: the reference's own clauses are the points.
 
-Six numbers a clause (NUMBERS) go through one line of weights that was fitted on public sets of marked short answers (see
+Seven numbers a clause (NUMBERS) go through one line of weights that was fitted on public sets of marked short answers (see
 `bot.grading.training.reference`); the score is the mean of the clauses, weighted by what each says that the question does not.
 Deterministic and offline, with the encoder of `bot.grading.reader`. What the question gives away already counts little: words
 are weighed by their rarity and by how far they are from anything in the question.
@@ -26,17 +26,21 @@ from bot.grading.reader import WEIGHTS, ReaderGrader
 from bot.grading.reading import LONGEST, NEGATORS, STOP, Window, negations, segments, shortened, stem, tokens
 from bot.model import Finding, Grade, Verdict
 
-VERSION = "reference 4"
+VERSION = "reference 5"
 
-NUMBERS = ("whole", "said", "stated", "new_words", "written", "ratio")
+NUMBERS = ("whole", "said", "stated", "new_words", "written", "ratio", "essay")
 """What is looked at, in the order of the columns.
 
 whole: the cosine of answer and reference, each read whole. said: how much of the clause is said, word by word (the nearest cosine of
 each word, weighted). stated: by the encoder's judge, the log-odds that the nearest segment states the clause rather than speaks of
 something else, -6..6. new_words: the share of the answer's words that the question doesn't have and the reference has. written:
-likeness of the letters (rapidfuzz). ratio: logarithm of the answer's words over the reference's, -2..2.
+likeness of the letters (rapidfuzz). ratio: logarithm of the answer's words over the reference's, -2..2. essay: where the reference is
+one of hundreds of words, the logarithm of the answer's words over USUAL, else 0: in an essay, much that is said is seldom nothing.
 
-How long the reference is tells nothing: markers of one set are milder where it is long, those of another are not."""
+How long the reference is tells nothing by itself: markers of one set are milder where it is long, those of another are not."""
+
+ESSAY, USUAL = 150, 90
+"""Words: a reference of so many is half an essay's (of 75 a seventeenth, of 300 sixteen seventeenths); a usual answer to one."""
 
 SOME, ENOUGH = 0.35, 0.6
 """Strengths from which a clause is partly said, and covered."""
@@ -193,6 +197,7 @@ class ReferenceGrader:
             sum(weight for one, weight in new.items() if one in prepared.rarities) / (sum(new.values()) or 1.0),
             fuzz.token_sort_ratio(reference.text[:LONGEST], answer) / 100,
             ratio,
+            math.log((length + 1) / USUAL) / (1 + (ESSAY / (prepared.length + 1)) ** 4),
         ]
         said, best, turned = [], [], []
         cosines = np.stack([one.vector for one in prepared.read]) @ vectors.T

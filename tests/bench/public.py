@@ -2,7 +2,7 @@
 
 The folder holds one `<set>.jsonl` a set, a line an answer: {"question", "question_id", "reference", "answer", "score" (0..1),
 "extra": {"split"}}. Only the test part is measured (see `bot.grading.training.reference`); the controls are fitted to the scale of
-the marks on the train part, and chosen by it.
+the marks on the train part, and chosen by it. Of a set without such parts each question is left out in turn, for grader and controls.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from bench.measures import error, interval, kappa, pearson
 from rapidfuzz import fuzz
 
 from bot.grading.encoder import Encoder
-from bot.grading.reader import ReaderGrader
+from bot.grading.reader import WEIGHTS, ReaderGrader
 from bot.grading.reading import LONGEST
 from bot.grading.reference import Reference, ReferenceGrader, against
-from bot.grading.training.reference import Marked, read, sample
+from bot.grading.training.reference import Marked, Table, fit, gathered, read, sample
 
 TEST, TRAIN = 1500, 500
 """The most answers of a set that are measured, and that the controls are fitted on."""
 
 Fit = Callable[[np.ndarray], np.ndarray]
+Control = Callable[[Marked], float]
 
 
 def public(folder: Path, reader: ReaderGrader) -> None:
@@ -35,30 +36,55 @@ def public(folder: Path, reader: ReaderGrader) -> None:
     files = sorted(folder.glob("*.jsonl"))
     if not files:
         print(f"\nno public sets in {folder}")
+    table: Table | None = None
     for file in files:
         answers = read(file)
-        test, train = (sample([one for one in answers if one.test is part], most) for part, most in ((True, TEST), (False, TRAIN)))
-        measured(file.stem, test, train, sum(one.test for one in answers), grader)
+        test, train = (sample([one for one in answers if one.part == part], most) for part, most in (("test", TEST), ("train", TRAIN)))
+        if test:
+            whole = sum(one.part == "test" for one in answers)
+            told = f"{len(test)} of the {whole} answers of the test part; controls fitted on {len(train)}"
+            measured(file.stem, told, [(grader, test, train)])
+        else:
+            table = table or gathered(folder, WEIGHTS / "encoder.npz")
+            measured(file.stem, f"{len(answers)} answers, each question left out in turn", left_out(answers, table, grader.encoder))
 
 
-def measured(name: str, test: Sequence[Marked], train: Sequence[Marked], whole: int, grader: ReferenceGrader) -> None:
-    print(f"\n== {name}, by the reference alone: {len(test)} of the {whole} answers of the test part; controls fitted on {len(train)}")
-    grades = [grader.judge(Reference(one.question, one.reference), one.answer) for one in test]
-    marks, known = 100 * np.array([one.mark for one in test]), 100 * np.array([one.mark for one in train])
+Fold = tuple[ReferenceGrader, Sequence[Marked], Sequence[Marked]]
+"""A grader, what it is measured on, and what the controls are fitted on."""
+
+
+def left_out(answers: Sequence[Marked], table: Table, encoder: Encoder) -> list[Fold]:
+    """A fold a question, with weights that were fitted without it."""
+    return [
+        (
+            ReferenceGrader(encoder, fit(table.without(asked))),
+            [one for one in answers if one.asked == asked],
+            [one for one in answers if one.asked != asked],
+        )
+        for asked in sorted({one.asked for one in answers})
+    ]
+
+
+def measured(name: str, told_of: str, folds: Sequence[Fold]) -> None:
+    print(f"\n== {name}, by the reference alone: {told_of}")
+    test = [one for _, part, _ in folds for one in part]
+    grades = [grader.judge(Reference(one.question, one.reference), one.answer) for grader, part, _ in folds for one in part]
+    marks = 100 * np.array([one.mark for one in test])
     told = np.array([-1.0 if made.score is None else made.score for made in grades])
     given = told >= 0
-    shown(grader.name, marks[given], told[given], told[given])
-    fitting = np.array([grader.judge(Reference(one.question, one.reference), one.answer).score or 0 for one in train])
-    shown("  on their scale", marks[given], told[given], fitted(fitting, known)(told[given]))
+    scores = {one: float(made.score or 0) for one, made in zip(test, grades, strict=True)}
+    for grader, _, train in folds:
+        scores |= {one: float(grader.judge(Reference(one.question, one.reference), one.answer).score or 0) for one in train if one not in scores}
+    shown(folds[0][0].name, marks[given], told[given], told[given])
+    shown("  on their scale", marks[given], told[given], on_their_scale(folds, scores.__getitem__)[given])
     print(f"  {'':28s} no score: {int((~given).sum())}")
-    controls: dict[str, Callable[[Marked], float]] = {
+    controls: dict[str, Control] = {
         "length": lambda one: math.log1p(len(one.answer.split())),
         "rapidfuzz": lambda one: fuzz.token_set_ratio(one.reference, one.answer),
-        "cosine": cosine(grader.encoder),
+        "cosine": cosine(folds[0][0].encoder),
     }
     for control, of in controls.items():
-        values = np.array([of(one) for one in test])
-        shown(control, marks, values, fitted(np.array([of(one) for one in train]), known)(values))
+        shown(control, marks, np.array([of(one) for one in test]), on_their_scale(folds, of))
     lost = sum(
         verdict.quote != one.answer[verdict.start : verdict.end]
         for one, made in zip(test, grades, strict=True)
@@ -66,6 +92,15 @@ def measured(name: str, test: Sequence[Marked], train: Sequence[Marked], whole: 
         if verdict.quote
     )
     print(f"  quotes that are not in their answer: {lost}")
+
+
+def on_their_scale(folds: Sequence[Fold], of: Control) -> np.ndarray:
+    """What a control says of each answer, on the scale of the marks as far as its fold's other answers tell it."""
+    parts = []
+    for _, test, train in folds:
+        known = 100 * np.array([one.mark for one in train])
+        parts.append(fitted(np.array([of(one) for one in train]), known)(np.array([of(one) for one in test])))
+    return np.concatenate(parts)
 
 
 def shown(name: str, marks: np.ndarray, values: np.ndarray, scores: np.ndarray) -> None:
@@ -78,7 +113,7 @@ def shown(name: str, marks: np.ndarray, values: np.ndarray, scores: np.ndarray) 
     print(f"  {name:16s} {'  '.join(cells)}")
 
 
-def cosine(encoder: Encoder) -> Callable[[Marked], float]:
+def cosine(encoder: Encoder) -> Control:
     """The cosine of a reference and an answer, each read whole."""
     kept: dict[str, Any] = {}
 

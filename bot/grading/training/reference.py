@@ -3,8 +3,8 @@ r"""The command that fits how an answer is held against a reference, on public s
     python -m bot.grading.training.reference --from DIR --out bot/grading/weights/reference.json
 
 DIR holds one `<set>.jsonl` a set, a line an answer: {"question", "question_id", "reference", "answer", "score" (0..1), "extra":
-{"split"}}. Only the train parts are read for fitting: where `split` begins with "train"; a set without splits is parted by
-question, the first half in the order of the SHA-256 of "<set>:<question_id>" being its test part.
+{"split"}}. Of a set with splits only the train part is fitted on: where `split` begins with "train". A set without them is fitted on
+whole, and measured by leaving each of its questions out in turn (`Table.without`).
 """
 
 from __future__ import annotations
@@ -37,26 +37,29 @@ RIDGE = 1500.0
 
 @dataclass(frozen=True)
 class Marked:
-    """A marked answer of a public set. mark: 0..1; test: whether it belongs to the set's test part."""
+    """A marked answer of a public set. mark: 0..1; part: "train" or "test", "" where the set has no such parts."""
 
     question: str
     reference: str
     answer: str
     mark: float
-    test: bool
+    part: str
+
+    @property
+    def asked(self) -> str:
+        """What tells its question from the others."""
+        return f"{self.question}\n{self.reference}"
 
 
 def read(file: Path) -> list[Marked]:
     """The answers of a set, in its order, without copies of their reference."""
     rows = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
-    names = sorted({str(row["question_id"]) for row in rows}, key=lambda name: _order(f"{file.stem}:{name}"))
-    first = set(names[: len(names) // 2])
     found = []
     for row in rows:
         split = row["extra"].get("split")
-        test = str(row["question_id"]) in first if split is None else not split.startswith("train")
+        part = "" if split is None else "train" if split.startswith("train") else "test"
         if row["answer"].strip() != row["reference"].strip():
-            found.append(Marked(row["question"], row["reference"], row["answer"], float(row["score"]), test))
+            found.append(Marked(row["question"], row["reference"], row["answer"], float(row["score"]), part))
     return found
 
 
@@ -79,13 +82,18 @@ class Table:
     sets: NDArray[np.str_]
     questions: NDArray[np.str_]
 
+    def without(self, question: str) -> Table:
+        """All but the answers to one question (`Marked.asked`)."""
+        kept = self.questions != question
+        return Table(self.numbers[kept], self.marks[kept], self.sets[kept], self.questions[kept])
+
 
 def gathered(folder: Path, weights: Path) -> Table:
-    """The train parts of every set in `folder`."""
+    """What may be fitted on of every set in `folder`."""
     grader = ReferenceGrader(Encoder.load(weights), Fitted(np.zeros(len(NUMBERS)), 0.0))
     rows, marks, sets, questions = [], [], [], []
     for file in sorted(folder.glob("*.jsonl")):
-        for one in sample([one for one in read(file) if not one.test], MOST):
+        for one in sample([one for one in read(file) if one.part != "test"], MOST):
             windows, _ = evidence(one.answer[:LONGEST])
             reference = Reference(one.question, one.reference)
             if windows and reference.clauses():
@@ -93,7 +101,7 @@ def gathered(folder: Path, weights: Path) -> Table:
                 rows.append(prepared.weights @ grader.compare(prepared, reference, windows).numbers)
                 marks.append(one.mark)
                 sets.append(file.stem)
-                questions.append(f"{one.question}\n{one.reference}")
+                questions.append(one.asked)
         print(f"{file.stem}: {sets.count(file.stem)} answers", file=sys.stderr, flush=True)
     return Table(np.array(rows), np.array(marks), np.array(sets), np.array(questions))
 

@@ -48,8 +48,10 @@ class Plan:
     frozen: int = 1
     steps: int = 450
     rate: float = 1e-4  # the peak; rises over the first tenth, then falls to zero along a cosine
-    pairs: int = 400  # in a step, at most
-    twins: int = 45  # of a true and a false line in a step, at most
+    pairs: int = 600  # in a step, at most
+    twins: int = 70  # of a true and a false line in a step, at most
+    answered: int = 2  # questions in a step of which replies are read, beside the two whose lines are
+    replies: int = 10  # to each of those
     seed: int = 1
     temperature: float = 0.06  # of the contrastive loss
     likeness: float = 0.25  # weight of the contrastive loss
@@ -60,7 +62,7 @@ class Plan:
     apart: float = 0.2  # weight of that
 
 
-ANEW = Plan(frozen=2, steps=590, rate=1.2e-4, judge=10.0)
+ANEW = Plan(frozen=2, steps=590, rate=1.2e-4, judge=10.0, pairs=400, twins=45, answered=1, replies=6)
 """When beginning from the published weights: the judge knows nothing yet."""
 
 
@@ -122,7 +124,7 @@ def tune(
     plan: Plan,
     checkpoint: Callable[[Reader, int], None],
 ) -> Reader:
-    """Two questions, two follow-ups and the replies to one more question a step; cross entropy of the judge, and a supervised
+    """Two questions, two follow-ups and the replies to some more questions a step; cross entropy of the judge, and a supervised
     contrastive loss of the vectors (Khosla et al. 2020) in which a wrong text pushes and never pulls. Gives the running mean of
     the weights, and to `checkpoint` every `plan.kept` steps."""
     rng = random.Random(plan.seed)
@@ -143,9 +145,8 @@ def tune(
             order = list(questions)
             rng.shuffle(order)
         batch = draw(_two(order, rng), rng.sample(followups, 2), marked, rng)
-        if answered:
-            one = rng.choice(answered)
-            _replies(batch, one, marked[one.id], 6, rng)
+        for one in rng.sample(answered, min(plan.answered, len(answered))):
+            _replies(batch, one, marked[one.id], plan.replies, rng)
         read = model.read([frame(text) for text in batch.texts])
         vectors = read[2].detach()
         batch.pairs += [pair for pair in batch.elsewhere if batch.far or float(vectors[pair[0]] @ vectors[pair[1]]) < NEAR]
