@@ -170,17 +170,18 @@ class Gatherer:
             worst.append(places[k][int(np.argmax(judged[:, 1]))])
             nearest.append(claims.texts[max(claims.right[k], key=lambda n: (near[i, n], -n))])
         said_so = tuple(nearly(words_right[:, k], words_wrong[:, k]) for k in range(count))
+        denied = [denied_at(k, said_of, about, words_right, quoted) for k in range(count)]
         taken: tuple[frozenset[int], ...] = ()
         if any(quoted) and not homes:
             made_by = self._homes_of(rubric)
             said_so = tuple(
-                _first(said, home(text, windows, denies[:, k])) for k, (said, text) in enumerate(zip(said_so, made_by, strict=True))
+                said if said is not None or denied[k] is not None else home(text, windows, denies[:, k])
+                for k, (said, text) in enumerate(zip(said_so, made_by, strict=True))
             )
             known = [i for i, window in enumerate(windows) if quoted[i] and len(window.text.split()) >= LEAST]
             taken = tuple(frozenset(i for i in known if not shared(windows[i].text, text)) for text in made_by)
         turned = tuple(
-            _first(turned_at(point, k, windows, words_wrong, words_right), denied_at(k, said_of, about, words_right, quoted))
-            for k, point in enumerate(rubric.points)
+            _first(turned_at(point, k, windows, words_wrong, words_right), denied[k]) for k, point in enumerate(rubric.points)
         )
         table = np.array(
             [

@@ -179,7 +179,8 @@ def found(sheet: Sheet, text: str, windows: Sequence[Window]) -> tuple[Found, ..
 
 
 def applied(verdicts: tuple[Verdict, ...], told: Sequence[Found], text: str) -> tuple[Verdict, ...]:
-    """The verdicts with what the formulas say: a wrong one contradicts, a right one makes its point unless a wrong one stands there too."""
+    """The verdicts with what the formulas say: a wrong one contradicts; a right one makes its point, unless a wrong one stands there,
+    too, or the point is denied in the rubric's own words."""
     if not told:
         return verdicts
     made = []
@@ -190,7 +191,7 @@ def applied(verdicts: tuple[Verdict, ...], told: Sequence[Found], text: str) -> 
         if wrong is not None and right is None:
             quote = text[wrong.start : wrong.end]
             verdict = Verdict(verdict.point, Finding.CONTRADICTED, quote, wrong.start, wrong.end, sure=SURE)
-        elif right is not None and wrong is None:
+        elif right is not None and wrong is None and not (verdict.finding is Finding.CONTRADICTED and verdict.sure == 1.0):
             if verdict.finding is Finding.COVERED:
                 verdict = replace(verdict, strength=max(verdict.strength, SURE), doubt=0.0)
             else:
