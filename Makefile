@@ -52,7 +52,7 @@ bench-grading: .venv/.dev
 
 # Fits bot/grading/weights/head.json anew: after any change of the encoder, the evidence, the packs' lines or the marked replies.
 head: .venv/.dev
-	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bot.grading.training.head --replies tests/grading/own.jsonl tests/grading/dev.jsonl tests/grading/bank.jsonl --out bot/grading/weights/head.json
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m bot.grading.training.head --replies tests/grading/own.jsonl tests/grading/dev.jsonl tests/grading/bank.jsonl tests/grading/stories.jsonl --out bot/grading/weights/head.json
 
 lint: .venv/.dev
 	$(BIN)/ruff check .

@@ -20,6 +20,7 @@ from bot.grading.polarity import compared, line
 from bot.grading.reader import ReaderGrader
 from bot.grading.reading import segments
 from bot.model import Finding, Grade, Mistaken, Verdict
+from bot.phrases import NOTES
 
 SOME = ["precision", "overfitting", "train-prod-gap"]
 
@@ -167,6 +168,40 @@ def test_a_sentence_of_the_model_answer_neither_makes_its_neighbours_point_nor_p
     assert without.verdict("support").doubt == 0
     assert without.verdict("confidence").finding is Finding.COVERED
     assert (without.score or 0) >= 85
+
+
+@pytest.mark.parametrize(
+    ("question", "point", "said", "denied"),
+    [
+        ("random-forest", "variance-drop", "Averaging lowers the variance", "Averaging does not lower the variance"),
+        ("pca", "computation", "each eigenvalue is the variance", "each eigenvalue is not the variance"),
+    ],
+)
+def test_neither_a_formula_nor_a_quoted_half_makes_good_what_is_denied_beside_it(
+    grader: ReaderGrader, library: Library, question: str, point: str, said: str, denied: str
+) -> None:
+    one = library.questions[question]
+    assert said in one.answer
+
+    whole, turned = grader.judge(one, one.answer), grader.judge(one, one.answer.replace(said, denied))
+
+    assert whole.verdict(point).finding is Finding.COVERED
+    assert turned.verdict(point).finding is Finding.CONTRADICTED
+    assert denied in (turned.verdict(point).quote or "")
+    assert (turned.score or 0) < (whole.score or 0) - 10
+
+
+def test_a_story_about_something_else_makes_no_point_and_is_told_so(grader: ReaderGrader, library: Library) -> None:
+    """However it is put; a short one can't be told from a terse expert's, and is only graded."""
+    story = (
+        "When my sister and I bought the old sailing boat the hull had not been out of the water in nine years. The first weekend we "
+        "only scraped barnacles and weed. Underneath, the paint came off in flakes as big as plates, and the mast had to be lifted."
+    )
+    for name in ("precision", "overfitting"):
+        grade = grader.judge(library.questions[name], story)
+        assert (grade.score, grade.note) == (0, "off-topic")
+    assert "something else" in NOTES["off-topic"]
+    assert "off-topic" not in grader.judge(library.questions["precision"], "The boat was old.").note
 
 
 def test_the_grade_has_the_formula_as_its_quote(grader: ReaderGrader, library: Library) -> None:

@@ -54,7 +54,7 @@ def test_the_reference_itself_is_right_and_its_clauses_are_the_points(judge: Ref
     assert {one.finding for one in made.verdicts} == {Finding.COVERED}
     assert all(one.quote == reference.text[one.start : one.end] for one in made.verdicts)
     assert made.misconceptions == ()
-    assert made.graded_by == "reference 4"
+    assert made.graded_by == "reference 5"
 
 
 def test_a_paraphrase_is_above_what_is_beside_the_point(judge: ReferenceGrader) -> None:
@@ -205,7 +205,7 @@ def test_the_command_takes_references_between_questions_of_the_packs(judge: Refe
         "score": here.score,
         "verdicts": [{"point": one.point, "verdict": one.finding.value, "quote": one.quote} for one in here.verdicts],
         "misconceptions": [],
-        "graded_by": "reference 4",
+        "graded_by": "reference 5",
     }
     assert ended.returncode == 1
     assert ended.stderr.splitlines() == [

@@ -14,7 +14,9 @@ from test_encoder import small
 from bot.content import Library, default_folder
 from bot.grading.training import convert
 from bot.grading.training.head import Rows
-from bot.grading.training.made import cut
+from bot.grading.training.made import cut, of_stories
+from bot.grading.training.reference import Table
+from bot.grading.training.reference import read as read_answers
 from bot.grading.training.texts import apart, read, renumbered, spared, tunable, turned
 
 REPLIES = Path(__file__).parent / "grading"
@@ -103,6 +105,7 @@ def test_every_marked_reply_has_its_readers_labels_and_quotes_of_one_at_least(li
 def test_what_is_for_measuring_alone_shares_no_question_with_what_is_learnt_from() -> None:
     """Nor is the encoder tuned on a line of the rubrics in `unseen`."""
     learnt = {reply["question_id"] for name in ("dev", "own", "bank") for reply in marked(name)}
+    assert len({reply["answer"] for reply in marked("stories")}) == len(marked("stories"))
     measured = {name: {reply["question_id"] for reply in marked(name)} for name in ("fresh", "unseen")}
 
     assert not learnt & measured["unseen"]
@@ -122,6 +125,31 @@ def test_what_is_learnt_without_a_question_has_seen_no_marked_reply_to_it(librar
     assert list(left.sources) == ["test-set", ""]
     assert list(left.features[:, 0]) == [len(sources) - 2, len(sources) - 1]
     assert len(left.labels) == len(left.counts) == 2
+
+
+def test_a_story_makes_no_point_of_any_question(library: Library) -> None:
+    made = list(of_stories(library, [one["answer"] for one in marked("stories")], random.Random(1)))
+
+    assert {one.question.id for one in made} == set(library.questions)
+    assert all(label == (0.0, 0.0, 1.0, 0.0) for one in made for label in one.labels)
+    assert {one.source for one in made} == {""}
+
+
+def test_a_public_set_without_parts_is_measured_by_leaving_its_questions_out(tmp_path: Path) -> None:
+    def line(number: int, split: str | None) -> str:
+        told = {"question": f"Why {number}?", "question_id": number, "reference": "Because of it.", "answer": f"No {number}", "score": 0.5}
+        return json.dumps({**told, "extra": {} if split is None else {"split": split}})
+
+    (tmp_path / "parted.jsonl").write_text("\n".join([line(1, "train"), line(2, "test-ua"), line(3, "train-2")]))
+    (tmp_path / "whole.jsonl").write_text("\n".join(line(number, None) for number in (1, 2)))
+    parted, whole = (read_answers(tmp_path / f"{name}.jsonl") for name in ("parted", "whole"))
+
+    assert [one.part for one in parted] == ["train", "test", "train"]
+    assert [one.part for one in whole] == ["", ""]
+    table = Table(np.eye(2), np.array([0.5, 0.5]), np.array(["whole"] * 2), np.array([one.asked for one in whole]))
+    left = table.without(whole[0].asked)
+    assert list(left.questions) == [whole[1].asked]
+    assert left.numbers.tolist() == [[0.0, 1.0]]
 
 
 def test_the_mean_of_two_weights_lies_half_way_between_what_their_numbers_stand_for(tmp_path: Path) -> None:

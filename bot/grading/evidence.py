@@ -69,7 +69,9 @@ class Evidence:
     near: tuple[int, ...] = ()
     """For each point the segment that is likest to it: the one that the first columns of `points` and `nearest` are about."""
     beside: frozenset[int] = frozenset()
-    """The segments that speak of a neighbouring question's subject, in a reply that does so as a whole."""
+    """The segments that speak of a neighbouring question's subject, in a reply that does so as a whole; all, where it is foreign."""
+    foreign: bool = False
+    """Whether the reply speaks of something else entirely."""
     plain: tuple[tuple[int, float] | None, ...] = ()
     """For each point the segment that is a true line of it by the word that tells it from the false ones, and how much of that line."""
     taken: tuple[frozenset[int], ...] = ()
@@ -142,7 +144,7 @@ class Gatherer:
                 logits[n, [0, 1]] = logits[n, [1, 0]]
         own = claims.vectors[[n for group in claims.right for n in group]]
         words_of = [[claims.lexical.mended(stem) for stem in stems(window.text)] for window in windows]
-        elsewhere, beside = self._others.contrast(rubric, own, vectors, right, words_of)
+        elsewhere, beside, foreign = self._others.contrast(rubric, own, vectors, right, words_of)
         rows, best, worst, nearest, likest = [], [], [], [], []
         at = 0
         for k, point in enumerate(rubric.points):
@@ -180,9 +182,7 @@ class Gatherer:
             )
             known = [i for i, window in enumerate(windows) if quoted[i] and len(window.text.split()) >= LEAST]
             taken = tuple(frozenset(i for i in known if not shared(windows[i].text, text)) for text in made_by)
-        turned = tuple(
-            _first(turned_at(point, k, windows, words_wrong, words_right), denied[k]) for k, point in enumerate(rubric.points)
-        )
+        turned = tuple(_first(turned_at(point, k, windows, words_wrong, words_right), denied[k]) for k, point in enumerate(rubric.points))
         table = np.array(
             [
                 [
@@ -197,7 +197,7 @@ class Gatherer:
             said_so,
             turned,
             tuple(nearly(words_false[:, j], words_right.max(axis=1)) for j in range(len(stated))),
-            echoed(rubric, windows, quoted), tuple(likest), beside, plainly(claims, lines, denies), taken,
+            echoed(rubric, windows, quoted), tuple(likest), beside, foreign, plainly(claims, lines, denies), taken,
         )  # fmt: skip
 
     def _mistyped(self, claims: Claims, windows: Sequence[Window]) -> bool:

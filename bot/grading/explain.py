@@ -36,6 +36,7 @@ GATES = {
     "keywords": "The reply is a heap of keywords: words without sentences earn nothing.",
     "instructions": "What speaks to the grader was left out of the evidence.",
     "neighbour": "It answers a neighbouring question rather: segments that speak of that one make no point.",
+    "off-topic": "Hardly any of its words are this question's: nothing of it makes a point.",
     "cut": f"Only the first {LONGEST:,} characters were read.",
 }
 """What each word of `Grade.note` means."""

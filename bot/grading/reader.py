@@ -147,7 +147,9 @@ class ReaderGrader:
             verdicts = tuple(Verdict(point.id, Finding.MISSING) for point in rubric.points)
             return Grade(0, verdicts, (), VERSION, " ".join([*notes, *(["keywords"] if windows else [])]))
         evidence = self.gatherer.gather(rubric, windows, sum(len(window.text.split()) for window in windows))
-        if evidence.beside and len(stems(text)) >= SAID:  # of "fine" nobody can tell what it answers
+        if evidence.foreign:
+            notes.append("off-topic")
+        elif evidence.beside and len(stems(text)) >= SAID:  # of "fine" nobody can tell what it answers
             notes.append("neighbour")
         sheet, orders_of = self._sheet(rubric)
         told = formulas.found(sheet, text, windows) + inequalities.turned(orders_of, text, windows)

@@ -33,6 +33,7 @@ NOTES = {
     "keywords": "Terms alone earn nothing: say what you mean by them.",
     "memorised": "These are the model answer's own words. An interviewer hears that: say it your way, with a case of your own.",
     "neighbour": "That reads like the answer to another question of this topic.",
+    "off-topic": "That seems to be about something else than the question.",
     "offline": "The language model could not be asked; this is my own grade.",
 }
 """What is said of an unusual grade."""

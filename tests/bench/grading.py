@@ -33,14 +33,27 @@ from bot.model import Finding, Grade
 
 HERE = Path(__file__).parent.parent / "grading"
 LETTERS = {"C": Finding.COVERED, "P": Finding.PARTLY, "M": Finding.MISSING, "X": Finding.CONTRADICTED}
-RIGHT = ("excellent", "dense", "typos", "dictated", "nonnative", "bullets", "rambling_right", "expert", "plain-words")
+RIGHT = (
+    "excellent",
+    "dense",
+    "typos",
+    "dictated",
+    "nonnative",
+    "bullets",
+    "rambling_right",
+    "expert",
+    "plain-words",
+    "dense-b",
+    "plain",
+    "war-story",
+)
 
 SETS = ("dev", "own", "hard", "bank", "aside", "fresh", "unseen")
 UNTOUCHED = ("fresh", "unseen")
 """Sets on replies to whose questions nothing was ever fitted: the shipped verdicts grade them."""
 
-LEARNT = ("own", "dev", "bank")
-"""The files of replies that the verdicts are fitted on."""
+LEARNT = ("own", "dev", "bank", "stories")
+"""The files of replies that the verdicts are fitted on; the last one's are to no question."""
 
 FOLDS = 13
 """Parts of the questions of LEARNT; each is left out once."""
@@ -75,6 +88,8 @@ def rows(name: str) -> list[Row]:
     """A set's replies, but those that the encoder was tuned on; of our own the plain ones as "own" and the others as "hard"."""
     file = "own" if name == "hard" else name
     found: list[Row] = [json.loads(line) for line in (HERE / f"{file}.jsonl").read_text("utf-8").splitlines()]
+    if file == "stories":
+        return found
     return [row for row in found if row.get("held", True) and (file != "own" or row.get("hard", False) == (name == "hard"))]
 
 
@@ -152,6 +167,16 @@ def ours(name: str, library: Library, judge: Any, plain: PlainGrader) -> None:
     print(f"  quotes that are not in their reply: {quoted}")
 
 
+def stories(library: Library, judge: ReaderGrader) -> None:
+    """What texts that have nothing to do with any question earn from each question of the syllabus."""
+    texts = [row["answer"] for row in rows("stories") if not row["held"]]
+    questions = [library.questions[name] for name in sorted(library.syllabus.required)]
+    scores = [judge.judge(question, text).score or 0 for question in questions for text in texts]
+    over = ", ".join(f"{sum(score > most for score in scores)} over {most}" for most in (15, 30))
+    print(f"\n== stories: {len(texts)} texts about something else, against {len(questions)} questions each")
+    print(f"  mean score {np.mean(scores):.2f}, highest {max(scores)}; of {len(scores)}: {over}")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("sets", nargs="*", default=list(SETS), help=f"some of {', '.join(SETS)}")
@@ -170,6 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif name in UNTOUCHED:
             judge = shipped
         ours(name, library, judge, PlainGrader())
+    stories(library, shipped)
     if chosen.public is None:
         print("\nThe public sets were skipped: COACH_PUBLIC_SETS names no folder.")
     else:

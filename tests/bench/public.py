@@ -74,7 +74,9 @@ def measured(name: str, told_of: str, folds: Sequence[Fold]) -> None:
     given = told >= 0
     scores = {one: float(made.score or 0) for one, made in zip(test, grades, strict=True)}
     for grader, _, train in folds:
-        scores |= {one: float(grader.judge(Reference(one.question, one.reference), one.answer).score or 0) for one in train if one not in scores}
+        for one in train:
+            if one not in scores:
+                scores[one] = float(grader.judge(Reference(one.question, one.reference), one.answer).score or 0)
     shown(folds[0][0].name, marks[given], told[given], told[given])
     shown("  on their scale", marks[given], told[given], on_their_scale(folds, scores.__getitem__)[given])
     print(f"  {'':28s} no score: {int((~given).sum())}")

@@ -1,9 +1,9 @@
 r"""The command that fits what turns evidence into verdicts: one small model over the encoder's numbers.
 
     python -m bot.grading.training.head --out bot/grading/weights/head.json \
-        --replies tests/grading/own.jsonl tests/grading/dev.jsonl tests/grading/bank.jsonl
+        --replies tests/grading/own.jsonl tests/grading/dev.jsonl tests/grading/bank.jsonl tests/grading/stories.jsonl
 
-Uses only the replies marked `held`: the encoder was not tuned on them, so its numbers for them are as good as they will be for a
+A line without a `question_id` is a text that has nothing to do with any question. Uses only the replies marked `held`: the encoder was not tuned on them, so its numbers for them are as good as they will be for a
 reply that it never saw; and replies made from those and from the packs (`bot.grading.training.made`), which count little each.
 Adam in numpy, seeded; the labels of two readers count half each; several small models are averaged.
 """
@@ -26,7 +26,7 @@ from bot.grading import gates
 from bot.grading.evidence import FEATURES, Evidence, Gatherer
 from bot.grading.reader import Head, Model
 from bot.grading.reading import segments
-from bot.grading.training.made import Made, cut, of_answers, of_lines, of_neighbours, shares
+from bot.grading.training.made import Made, cut, of_answers, of_lines, of_neighbours, of_stories, shares
 from bot.grading.training.memory import Remembering
 from bot.grading.training.texts import spared
 
@@ -39,7 +39,7 @@ SINGLE = 0.6
 
 COUNTS = {
     "marked": 3.0, "hard": 1.0, "cut": 0.1, "hard cut": 0.1,
-    "answer": 0.025, "answer cut": 0.05, "neighbour": 0.08, "heap": 0.025, "asked": 0.025, "lines": 0.1,
+    "answer": 0.025, "answer cut": 0.05, "neighbour": 0.08, "heap": 0.025, "asked": 0.025, "lines": 0.1, "story": 0.04,
 }  # fmt: skip
 COUNTS |= {f"single {kind}": SINGLE * COUNTS[kind] for kind in ("marked", "hard", "cut", "hard cut")}
 """How much a reply of each kind counts. Those written to be `hard` (swapped, right and then wrong, with wrong numbers) count less
@@ -55,7 +55,8 @@ LINES = 14
 def replies(files: Sequence[Path], library: Library, gatherer: Gatherer) -> Iterator[Made]:
     """All replies to learn from; of marked ones also how many of their readers saw each misconception, if they looked for it."""
     rng = random.Random(SEED)
-    marked = [row for file in files for row in map(json.loads, file.read_text("utf-8").splitlines()) if row["held"]]
+    held = [row for file in files for row in map(json.loads, file.read_text("utf-8").splitlines()) if row["held"]]
+    marked = [row for row in held if "question_id" in row]
     for row in marked:
         question, hard = library.questions[row["question_id"]], row.get("hard", False)
         labels = tuple(shares([reader[point.id] for reader in row["points"] if point.id in reader]) for point in question.points)
@@ -71,6 +72,7 @@ def replies(files: Sequence[Path], library: Library, gatherer: Gatherer) -> Iter
     for question in library.questions.values():
         if spared(question.id) == FOR_VERDICTS:
             yield from of_lines(question, LINES, rng)
+    yield from of_stories(library, [row["answer"] for row in held if "question_id" not in row], rng)
 
 
 @dataclass(frozen=True)

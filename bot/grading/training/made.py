@@ -143,6 +143,13 @@ def of_neighbours(library: Library, gatherer: Gatherer, replies: Sequence[dict[s
             yield Made("neighbour", question, reply["answer"], _apart(question, answered, gatherer), source=answered.id)
 
 
+def of_stories(library: Library, texts: Sequence[str], rng: random.Random) -> Iterator[Made]:
+    """Two texts that have nothing to do with any question, for each question."""
+    for question in library.questions.values():
+        for text in rng.sample(texts, min(2, len(texts))):
+            yield Made("story", question, text, (UNSAID,) * len(question.points))
+
+
 def _apart(question: Question, other: Question, gatherer: Gatherer) -> tuple[Labels, ...]:
     """Labels for an answer to `other`: each point is unsaid, unless the other question's rubric has a line that says the same."""
     own, theirs = gatherer.claims(question), gatherer.claims(other)
