@@ -3,8 +3,9 @@ r"""The command that fits what turns evidence into verdicts: one small model ove
     python -m bot.grading.training.head --out bot/grading/weights/head.json \
         --replies tests/grading/own.jsonl tests/grading/dev.jsonl tests/grading/bank.jsonl tests/grading/stories.jsonl
 
-A line without a `question_id` is a text that has nothing to do with any question. Uses only the replies marked `held`: the encoder was not tuned on them, so its numbers for them are as good as they will be for a
-reply that it never saw; and replies made from those and from the packs (`bot.grading.training.made`), which count little each.
+Uses only the replies marked `held`: the encoder was not tuned on them, so its numbers for them are as good as they will be for a
+reply that it never saw; and replies made from those and from the packs (`bot.grading.training.made`), which count little each. A line
+without a `question_id` is a text that has nothing to do with any question.
 Adam in numpy, seeded; the labels of two readers count half each; several small models are averaged.
 """
 
