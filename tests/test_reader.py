@@ -126,7 +126,7 @@ def test_the_same_replies_get_the_same_grades_byte_for_byte_in_another_process(
     ).stdout.splitlines()
 
     assert told[::-1] == [repr(grader.judge(library.questions[id], reply)) for id, reply in asked]
-    assert {grader.judge(library.questions[id], reply).graded_by for id, reply in asked} == {"reader 5"}
+    assert {grader.judge(library.questions[id], reply).graded_by for id, reply in asked} == {"reader 6"}
 
 
 def test_without_weights_the_plain_grader_stands_in_and_says_so(library: Library, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_without_weights_the_plain_grader_stands_in_and_says_so(library: Library
     with pytest.raises(WeightsError, match="encoder"):
         ReaderGrader.load(library, folder=tmp_path)
     judge, reason = offline(library)
-    assert judge.name == "reader 5"
+    assert judge.name == "reader 6"
     assert reason == ""
 
 

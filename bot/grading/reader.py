@@ -25,7 +25,7 @@ from bot.grading.evidence import FEATURES, Evidence, Gatherer
 from bot.grading.reading import LONGEST, Window, segments, shortened, stems
 from bot.model import Finding, Grade, Mistaken, Verdict
 
-VERSION = "reader 5"
+VERSION = "reader 6"
 WEIGHTS = Path(__file__).parent / "weights"
 
 LEAST, MOST = 0.2, 0.75
