@@ -40,11 +40,12 @@ SINGLE = 0.6
 
 COUNTS = {
     "marked": 3.0, "hard": 1.0, "cut": 0.1, "hard cut": 0.1,
-    "answer": 0.025, "answer cut": 0.05, "neighbour": 0.08, "heap": 0.025, "asked": 0.025, "lines": 0.1, "story": 0.04,
+    "answer": 0.025, "answer cut": 0.05, "neighbour": 0.08, "heap": 0.025, "asked": 0.025, "lines": 0.1, "story": 0.4,
 }  # fmt: skip
-COUNTS |= {f"single {kind}": SINGLE * COUNTS[kind] for kind in ("marked", "hard", "cut", "hard cut")}
+COUNTS |= {f"single {kind}": SINGLE * COUNTS[kind] for kind in ("marked", "cut")}
+COUNTS |= {"single hard": 0.35, "single hard cut": 0.035}
 """How much a reply of each kind counts. Those written to be `hard` (swapped, right and then wrong, with wrong numbers) count less
-than the others, because there are more of them than learners will write."""
+than the others, because there are more of them than learners will write: most of all those of which there are most."""
 
 FOR_VERDICTS = 0
 """Those of the questions that the encoder is not tuned on whose lines fit the verdicts; the others are for measuring."""
