@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot.content import Library, Point, Rubric
-from bot.grading import arithmetic, formulas, gates, inequalities
+from bot.grading import arithmetic, directions, formulas, gates, inequalities
 from bot.grading.claims import KEPT, Numbers
 from bot.grading.encoder import Encoder, WeightsError
 from bot.grading.evidence import FEATURES, Evidence, Gatherer
@@ -123,7 +123,7 @@ class ReaderGrader:
     def __init__(self, gatherer: Gatherer, head: Head) -> None:
         self.gatherer = gatherer
         self.head = head
-        self._sheets: OrderedDict[int, tuple[Rubric, formulas.Sheet, inequalities.Told]] = OrderedDict()
+        self._sheets: OrderedDict[int, tuple[Rubric, formulas.Sheet, inequalities.Told, tuple[directions.Moves, ...]]] = OrderedDict()
 
     @classmethod
     def load(cls, library: Library, cache: Path | None = None, folder: Path = WEIGHTS, encoder: type[Encoder] = Encoder) -> ReaderGrader:
@@ -151,17 +151,20 @@ class ReaderGrader:
             notes.append("off-topic")
         elif evidence.beside and len(stems(text)) >= SAID:  # of "fine" nobody can tell what it answers
             notes.append("neighbour")
-        sheet, orders_of = self._sheet(rubric)
+        sheet, orders_of, moves = self._sheet(rubric)
+        verdicts = directions.applied(self.verdicts(rubric, evidence, windows), directions.found(moves, text, windows), text)
         told = formulas.found(sheet, text, windows) + inequalities.turned(orders_of, text, windows)
-        verdicts = formulas.applied(self.verdicts(rubric, evidence, windows), told, text)
+        verdicts = formulas.applied(verdicts, told, text)
         mistaken = self.mistaken(rubric, evidence, windows, verdicts)
         return Grade(arithmetic.score(rubric, verdicts, mistaken), verdicts, mistaken, VERSION, " ".join(notes))
 
-    def _sheet(self, rubric: Rubric) -> tuple[formulas.Sheet, inequalities.Told]:
-        """The rubric's formulas and inequalities, read once."""
+    def _sheet(self, rubric: Rubric) -> tuple[formulas.Sheet, inequalities.Told, tuple[directions.Moves, ...]]:
+        """The rubric's formulas, inequalities and directions, read once."""
         kept = self._sheets.get(id(rubric))
         if kept is None or kept[0] is not rubric:
-            kept = self._sheets[id(rubric)] = (rubric, formulas.Sheet.of_rubric(rubric), inequalities.of_rubric(rubric))
+            kept = self._sheets[id(rubric)] = (
+                rubric, formulas.Sheet.of_rubric(rubric), inequalities.of_rubric(rubric), directions.of_rubric(rubric),
+            )  # fmt: skip
             while len(self._sheets) > KEPT:
                 self._sheets.popitem(last=False)
         return kept[1:]
