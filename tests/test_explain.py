@@ -8,7 +8,7 @@ import pytest
 
 from bot.content import Library
 from bot.grading import arithmetic
-from bot.grading.explain import WIDTH, Explanation, data, explain, text, watched
+from bot.grading.explain import DIRECTIONS, FORMULAS, WIDTH, Explanation, data, explain, text, watched
 from bot.grading.plain import PlainGrader
 from bot.grading.reader import ReaderGrader
 from bot.model import Finding
@@ -100,6 +100,17 @@ def test_what_moved_a_point_is_what_would_have_changed_it(grader: ReaderGrader, 
     for one in moved:
         sizes = [abs(effect) for _, _, effect in one]
         assert sizes == sorted(sizes, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("reply", "why"),
+    [
+        ("Raise the threshold and precision usually falls while recall goes up.", DIRECTIONS),
+        ("Well, precision = TP/(TP + FN).", FORMULAS),
+    ],
+)
+def test_what_settles_a_verdict_after_the_encoder_is_named(grader: ReaderGrader, library: Library, reply: str, why: str) -> None:
+    assert why in " ".join(text(_explained(grader, library, reply)).split())
 
 
 def test_words_alone_are_explained_by_their_verdicts(library: Library) -> None:

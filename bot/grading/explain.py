@@ -7,14 +7,14 @@ is `bot.grading.arithmetic`'s own, so that an explanation can't disagree with th
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from bot.content import Rubric
-from bot.grading import Judge, arithmetic
+from bot.grading import Judge, arithmetic, directions
 from bot.grading.claims import Numbers
 from bot.grading.evidence import FEATURES, Evidence
 from bot.grading.reader import CLASSES, ReaderGrader
@@ -42,11 +42,17 @@ GATES = {
 """What each word of `Grade.note` means."""
 
 
+DIRECTIONS = "by what it says rises and falls with what"
+FORMULAS = "by a formula or an inequality"
+"""What may settle a verdict after the encoder's numbers."""
+
+
 class WatchedReader(ReaderGrader):
     """The grader that comes with the coach, grading as it always does; keeps what its last grade was made of."""
 
-    seen: tuple[Evidence, tuple[Window, ...]] | None = None
-    """The evidence of the last grade and the segments that it speaks of; None where a gate ended it earlier."""
+    seen: tuple[Evidence, tuple[Window, ...], tuple[Verdict, ...]] | None = None
+    """The evidence of the last grade, the segments that it speaks of, and the verdicts before directions and formulas were looked at;
+    None where a gate ended it earlier."""
 
     @classmethod
     def of(cls, grader: ReaderGrader) -> WatchedReader:
@@ -58,8 +64,9 @@ class WatchedReader(ReaderGrader):
         return super().judge(rubric, reply)
 
     def verdicts(self, rubric: Rubric, evidence: Evidence, windows: Sequence[Window]) -> tuple[Verdict, ...]:
-        self.seen = (evidence, tuple(windows))
-        return super().verdicts(rubric, evidence, windows)
+        made = super().verdicts(rubric, evidence, windows)
+        self.seen = (evidence, tuple(windows), made)
+        return made
 
     def chances(self, features: Numbers) -> Numbers:
         """The class chances of each point, [points, 4], in the order of CLASSES."""
@@ -102,7 +109,7 @@ class Seen:
 class PointSeen:
     """One point. nearest: the rubric's text that is nearest to a segment, with their cosine -1..1. most: the highest chance, over
     all segments that were judged, of states and of denies, and their segments. chances: of each finding. moved: numbers that
-    moved the share most, with their value and their effect. settled: what was said in the rubric's own words, or ""."""
+    moved the share most, with their value and their effect. settled: what decided in their place, or ""."""
 
     nearest: str
     cosine: float
@@ -177,15 +184,21 @@ def explain(judge: Judge, rubric: Rubric, reply: str) -> Explanation:
     if isinstance(judge, WatchedReader):
         read = ()
         if judge.seen is not None:
-            evidence, read = judge.seen
-            points = tuple(_points(judge, rubric, evidence))
+            evidence, read, before = judge.seen
+            told = directions.found(directions.of_rubric(rubric), shortened(reply), read)
+            settled = {
+                verdict.point: DIRECTIONS if any(one.point == verdict.point for one in told) else FORMULAS
+                for verdict, first in zip(grade.verdicts, before, strict=True)
+                if verdict != first
+            }
+            points = tuple(_points(judge, rubric, evidence, settled))
             misconceptions = tuple(_misconceptions(judge, rubric, evidence, grade))
     left_out = tuple(window for window in whole if window not in read)
     working = None if grade.score is None else arithmetic.working(rubric, grade.verdicts, grade.misconceptions)
     return Explanation(rubric, reply, grade, read, left_out, points, misconceptions, working)
 
 
-def _points(judge: WatchedReader, rubric: Rubric, evidence: Evidence) -> Iterator[PointSeen]:
+def _points(judge: WatchedReader, rubric: Rubric, evidence: Evidence, otherwise: Mapping[str, str]) -> Iterator[PointSeen]:
     chances, moved = judge.chances(evidence.points), judge.moved(evidence.points)
     for k in range(len(rubric.points)):
         numbers = dict(zip(FEATURES, (float(number) for number in evidence.points[k]), strict=True))
@@ -195,9 +208,11 @@ def _points(judge: WatchedReader, rubric: Rubric, evidence: Evidence) -> Iterato
             if abs(moved[k, column]) >= LITTLE
         ]
         said, unsaid = evidence.verbatim[k], evidence.reversed[k]
-        settled = ""
+        settled = otherwise.get(rubric.points[k].id, "")
         place = evidence.best[k] if said is None else said
-        if place in evidence.beside and unsaid is None:
+        if settled:
+            pass
+        elif place in evidence.beside and unsaid is None:
             settled = f"segment {place + 1} speaks of a neighbouring question"
         elif said is not None:
             settled = f"segment {said + 1} says it in the rubric's own words"
