@@ -204,6 +204,15 @@ def test_a_story_about_something_else_makes_no_point_and_is_told_so(grader: Read
     assert "off-topic" not in grader.judge(library.questions["precision"], "The boat was old.").note
 
 
+def test_what_was_typed_in_haste_is_not_called_wrong_for_its_slips(grader: ReaderGrader, library: Library) -> None:
+    lines = (Path(__file__).parent / "grading" / "own.jsonl").read_text("utf-8").splitlines()
+    reply = next(row for row in map(json.loads, lines) if row["id"] == "cross-validation-a8")
+    grade = grader.judge(library.questions["cross-validation"], reply["answer"])
+
+    assert not [one.point for one in grade.verdicts if one.finding is Finding.CONTRADICTED]
+    assert (grade.score or 0) >= 75
+
+
 def test_the_grade_has_the_formula_as_its_quote(grader: ReaderGrader, library: Library) -> None:
     one = library.questions["precision"]
     wrong, right = (grader.judge(one, reply) for reply in ("Well, precision = TP/(TP + FN).", "Well, precision = TP/(FP + TP)."))

@@ -72,6 +72,8 @@ class Evidence:
     """The segments that speak of a neighbouring question's subject, in a reply that does so as a whole; all, where it is foreign."""
     foreign: bool = False
     """Whether the reply speaks of something else entirely."""
+    hasty: bool = False
+    """Whether so much of the reply is mistyped that its signs tell little."""
     plain: tuple[tuple[int, float] | None, ...] = ()
     """For each point the segment that is a true line of it by the word that tells it from the false ones, and how much of that line."""
     taken: tuple[frozenset[int], ...] = ()
@@ -121,7 +123,8 @@ class Gatherer:
         quoted = [" ".join(window.text.casefold().split()) in answer for window in windows]
         lines = [None if own else line(window.text, claims.lexical.mended) for own, window in zip(quoted, windows, strict=True)]
         denies, corrects, said_of = denials(claims, windows, quoted, lines)
-        if self._mistyped(claims, windows):  # a "no" may have become anything
+        hasty = self._mistyped(claims, windows)
+        if hasty:  # a "no" may have become anything
             denies[:], said_of[:] = False, 0
         about = right + 0.0
         words_right = np.array([[claims.lexical.best(one, claims.lexical.right[k])[0] for k in range(count)] for one in said])
@@ -197,7 +200,7 @@ class Gatherer:
             said_so,
             turned,
             tuple(nearly(words_false[:, j], words_right.max(axis=1)) for j in range(len(stated))),
-            echoed(rubric, windows, quoted), tuple(likest), beside, foreign, plainly(claims, lines, denies), taken,
+            echoed(rubric, windows, quoted), tuple(likest), beside, foreign, hasty, plainly(claims, lines, denies), taken,
         )  # fmt: skip
 
     def _mistyped(self, claims: Claims, windows: Sequence[Window]) -> bool:

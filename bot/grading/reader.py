@@ -46,6 +46,9 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 
+HASTY = 0.75
+"""Chance from which a point is contradicted by a reply that was typed in haste."""
+
 QUOTED = 5
 """Words in a row from which a segment is known for one of the model answer."""
 
@@ -177,6 +180,8 @@ class ReaderGrader:
         false = ({*evidence.believed} - true) | evidence.echoed
         answer = _flat(rubric.answer)
         for k, (point, chances) in enumerate(zip(rubric.points, self.head.points(evidence.points), strict=True)):
+            if evidence.hasty and chances[CONTRADICTED] < HASTY:
+                chances = np.append(chances[:CONTRADICTED] / chances[:CONTRADICTED].sum(), 0.0)
             expected = (float(chances[0] + 0.5 * chances[1]) - LEAST) / (MOST - LEAST)
             strength = round(min(max(expected, 0.0), 1.0), 3)
             likeliest = int(np.argmax(chances)) == CONTRADICTED
