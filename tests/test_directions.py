@@ -60,7 +60,7 @@ def test_no_line_of_any_rubric_is_taken_for_its_contrary(library: Library) -> No
         for point in question.points if moves else ():
             own = [one for one in moves if one.point == point.id]
             seen += len(own)
-            for line in (point.statement, *point.phrasings):
+            for line in (point.statement, *point.phrasings, question.answer):
                 assert all(one.right for one in found(own, line, segments(line))), line
             for line in point.contrary:
                 assert not any(one.right for one in found(own, line, segments(line))), line
@@ -86,14 +86,13 @@ def test_the_grade_of_one_sentence_goes_by_its_directions(
     assert (verdict.finding, verdict.quote) == (finding, reply)
 
 
-def test_the_rubric_s_own_words_and_what_is_said_both_ways_stay() -> None:
+def test_the_rubric_s_own_words_and_what_is_said_both_ways_stay_however_sure_the_encoder_is() -> None:
     text = "It rises. It falls."
-    sure, unsure = (
-        Verdict("a", Finding.COVERED, "It rises.", 0, 9, 1.0, sure=1.0),
-        Verdict("b", Finding.PARTLY, "It rises.", 0, 9, 0.5, sure=0.5),
-    )
+    certain = Verdict("a", Finding.COVERED, "It rises.", 0, 9, 1.0, sure=1.0)
+    unsure = Verdict("b", Finding.PARTLY, "It rises.", 0, 9, 0.5, sure=0.5)
     both = [Found("b", 0, 9, True), Found("b", 10, 19, False)]
+    falls = [Found("a", 10, 19, False), *both]
 
-    assert applied((sure, unsure), [Found("a", 10, 19, False), *both], text) == (sure, unsure)
-    (turned,) = applied((unsure,), both[1:], text)
-    assert (turned.finding, turned.quote) == (Finding.CONTRADICTED, "It falls.")
+    assert applied((certain, unsure), falls, text, {"a"}) == (certain, unsure)
+    turned, left = applied((certain, unsure), falls, text, ())
+    assert (turned.finding, turned.quote, left) == (Finding.CONTRADICTED, "It falls.", unsure)

@@ -8,7 +8,7 @@ compared with what the reply says. Where it finds nothing that both speak of, it
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -213,13 +213,13 @@ def found(told: Sequence[Moves], text: str, windows: Sequence[Window]) -> tuple[
     return tuple(made)
 
 
-def applied(verdicts: tuple[Verdict, ...], told: Sequence[Found], text: str) -> tuple[Verdict, ...]:
-    """The verdicts with what was found: turned round, a point is contradicted, and said it is covered. What is said in the rubric's
-    own words stays, and what is said both ways."""
+def applied(verdicts: tuple[Verdict, ...], told: Sequence[Found], text: str, settled: Collection[str]) -> tuple[Verdict, ...]:
+    """The verdicts with what was found: turned round, a point is contradicted, and said it is covered. What is said both ways stays,
+    and the points that are `settled` in the rubric's own words."""
     made = []
     for verdict in verdicts:
         own = [one for one in told if one.point == verdict.point]
-        if len({one.right for one in own}) == 1 and verdict.sure < 1.0:
+        if len({one.right for one in own}) == 1 and verdict.point not in settled:
             one = own[0]
             finding = Finding.COVERED if one.right else Finding.CONTRADICTED
             if verdict.finding is not finding:

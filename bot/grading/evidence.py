@@ -79,6 +79,10 @@ class Evidence:
     taken: tuple[frozenset[int], ...] = ()
     """For each point the segments that stand word for word in the model answer and make other points there."""
 
+    def settled(self, k: int) -> bool:
+        """Whether something in the rubric's own words says or denies point k."""
+        return (self.verbatim[k], self.reversed[k], self.plain[k]) != (None, None, None)
+
 
 class Gatherer:
     """Reads rubrics once and replies against them. Rubrics are kept in memory and, where `cache` is given, on disk.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import permutations
@@ -178,9 +178,9 @@ def found(sheet: Sheet, text: str, windows: Sequence[Window]) -> tuple[Found, ..
     return tuple(made)
 
 
-def applied(verdicts: tuple[Verdict, ...], told: Sequence[Found], text: str) -> tuple[Verdict, ...]:
+def applied(verdicts: tuple[Verdict, ...], told: Sequence[Found], text: str, settled: Collection[str]) -> tuple[Verdict, ...]:
     """The verdicts with what the formulas say: a wrong one contradicts; a right one makes its point, unless a wrong one stands there,
-    too, or the point is denied in the rubric's own words."""
+    too, or the point is denied in the rubric's own words (`settled`)."""
     if not told:
         return verdicts
     made = []
@@ -191,7 +191,7 @@ def applied(verdicts: tuple[Verdict, ...], told: Sequence[Found], text: str) -> 
         if wrong is not None and right is None:
             quote = text[wrong.start : wrong.end]
             verdict = Verdict(verdict.point, Finding.CONTRADICTED, quote, wrong.start, wrong.end, sure=SURE)
-        elif right is not None and wrong is None and not (verdict.finding is Finding.CONTRADICTED and verdict.sure == 1.0):
+        elif right is not None and wrong is None and not (verdict.finding is Finding.CONTRADICTED and verdict.point in settled):
             if verdict.finding is Finding.COVERED:
                 verdict = replace(verdict, strength=max(verdict.strength, SURE), doubt=0.0)
             else:

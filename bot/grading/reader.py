@@ -155,9 +155,10 @@ class ReaderGrader:
         elif evidence.beside and len(stems(text)) >= SAID:  # of "fine" nobody can tell what it answers
             notes.append("neighbour")
         sheet, orders_of, moves = self._sheet(rubric)
-        verdicts = directions.applied(self.verdicts(rubric, evidence, windows), directions.found(moves, text, windows), text)
+        settled = {point.id for k, point in enumerate(rubric.points) if evidence.settled(k)}
+        verdicts = directions.applied(self.verdicts(rubric, evidence, windows), directions.found(moves, text, windows), text, settled)
         told = formulas.found(sheet, text, windows) + inequalities.turned(orders_of, text, windows)
-        verdicts = formulas.applied(verdicts, told, text)
+        verdicts = formulas.applied(verdicts, told, text, settled)
         mistaken = self.mistaken(rubric, evidence, windows, verdicts)
         return Grade(arithmetic.score(rubric, verdicts, mistaken), verdicts, mistaken, VERSION, " ".join(notes))
 
